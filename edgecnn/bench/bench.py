@@ -53,6 +53,8 @@ class MeasuringRequest(Value):
     """A finished build, the bounds of its gates, and the measurements."""
 
     folder: Path
+    bundle: Path | None = None
+    """A private copy of the build's verified bundle, whose kits run; None: the bundle in the folder."""
     gates: GateChoice = GateChoice()
     """Bounds of the command line. They replace the build's bounds of the same metrics and leave its other bounds."""
     meter: Path | None = None
@@ -82,7 +84,7 @@ def judge_finished(
     cannot be read.
     """
     started = time.perf_counter()
-    finished = finished_build(request.folder)
+    finished = finished_build(request.folder, request.bundle)
     gates = effective_gates(finished.resolved, request.gates, request.stored_race, finished.report, finished=True)
     if request.meter is not None:
         open_log(request.meter)
@@ -212,7 +214,7 @@ def bench(request: BenchRequest, store: Store, tell: Progress, pages: Mapping[st
     Raises EdgecnnError: the folder is not a finished build; the board is another device, has another processor, or cannot be
     reached; or the link was lost. After a lost link, the same call continues where it stopped.
     """
-    finished = finished_build(request.build)
+    finished = finished_build(request.build, request.bundle)
     device = finished.resolved.device
     if request.target is not None and parse_target(request.target).device.name != device.name:
         raise BENCH_TARGET_DIFFERS(folder=request.folder, built_for=device.name, target=request.target)

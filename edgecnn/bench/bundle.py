@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -40,6 +42,7 @@ from edgecnn.errors.building import (
 )
 from edgecnn.errors.devices import UnknownDevice
 from edgecnn.errors.wording import shell_word
+from edgecnn.hosts.sandbox import confinement, needs_of
 from edgecnn.judging.gates import Circumstances, EffectiveGates, StatedBounds
 from edgecnn.judging.judgement import judge_rows
 from edgecnn.judging.stopping import OF_A_FINISHED_BUILD
@@ -50,6 +53,7 @@ from edgecnn.measure.race_request import RaceOptions, RaceRequest
 from edgecnn.measure.subject import Subject, evaluate_finite
 from edgecnn.results.explain import bench_command
 from edgecnn.results.folder import BUNDLE, CHOICE, REPORT
+from edgecnn.results.origin import kit_of_store
 from edgecnn.results.shipped import shipped_kit
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.store import Store
@@ -103,7 +107,8 @@ def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> B
     out = output_folder(request.out, verified)
     with store.in_use.held(), store.workspace("bundle", verified.facts.sha256[:32], tell) as work:
         folder = unpack_bundle(verified, _subfolder(work, BUNDLE))
-        kits = tuple(shipped_kit(folder, name).kit for name in verified.contents.kits)
+        shipped = (kit_of_store(shipped_kit(folder, name).kit, store) for name in verified.contents.kits)
+        kits = tuple(_trusted_if_stated(kit, request.trust) for kit in shipped)
         recorded = recorded_in(folder)
         device = _device(bench_request, recorded)
         wanted = BoardUse(device, f"edgecnn bench {shell_word(bench_request.folder)}", runtimes_of(kit.candidate for kit in kits))
@@ -118,18 +123,30 @@ def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> B
             subject = _subject(kits, shown, machine, machine.lab(store, tell, name))
             gates = _gates(bench_request, shown)
             _measure(subject, shown, request, RaceOptions.of(gates, bench_request.until, bench_request.meter))
-        took = {"board": machine.board, "seconds": round(time.perf_counter() - started, 2)}
+        sandboxed = not any(kit.made_here for kit in subject.kits.values())
+        where = {"board": machine.board, "confinement": confinement(sandboxed=sandboxed) if machine.board is None else None}
+        took = {**where, "seconds": round(time.perf_counter() - started, 2)}
         result = _report(verified, recorded, subject, shown, gates).model_copy(update=took)
         return write_bench(result, subject, out)
 
 
-def require_trusted(build: Path, trust: Trust, tell: Progress) -> None:
-    """Verify a build's bundle if the user passed signers; otherwise, the folder of a build is trusted.
+@contextmanager
+def trusted_bundle(build: Path, trust: Trust, tell: Progress) -> Iterator[Path | None]:
+    """Yield a private copy of a build's verified bundle if the user passed signers; otherwise None: a build's folder is trusted.
 
     Raises EdgecnnError: see ``verify``.
     """
-    if trust.signers is not None:
-        verify(build, trust, tell)
+    if trust.signers is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="edgecnn-bundle-") as folder:
+        yield unpack_bundle(verify(build, trust, tell), Path(folder))
+
+
+def _trusted_if_stated(kit: KitRef, trust: Trust) -> KitRef:
+    """Return the kit; of one that no sandbox can hold, the user's word counts."""
+    stated = trust.made_here and needs_of(kit.manifest["session"]["module"]) is not None
+    return kit.model_copy(update={"made_here": True}) if stated else kit
 
 
 def _subfolder(folder: Path, name: str) -> Path:

@@ -12,6 +12,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.figures import Accuracy, MultiLabelAccuracy
 from edgecnn.values.profile import Environment
 from edgecnn.values.report import CandidateFacts
+from edgecnn.values.sandbox import Confinement
 from edgecnn.values.verdict import GateResult, Verdict
 
 
@@ -45,6 +46,8 @@ class BundleBench(Value):
     board: str | None
     """Value of ``--host``; None: the machine that edgecnn ran on."""
     environment: Environment
+    confinement: Confinement | None = None
+    """The sandbox of the kits on this machine; None: they were measured on a board."""
     images: BenchImages
     candidates: tuple[CandidateFacts, ...]
     recorded: Mapping[str, Accuracy | MultiLabelAccuracy]

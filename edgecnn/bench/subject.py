@@ -20,7 +20,7 @@ from edgecnn.measure.lab import Lab, has_engine, tried
 from edgecnn.measure.residency import residency, stored_residency, traced_residency
 from edgecnn.measure.subject import Subject
 from edgecnn.results.finished import FinishedBuild, KeptStep
-from edgecnn.results.origin import TRUNK_KINDS, ancestor, kit_artifact, whole_entry, whole_kit
+from edgecnn.results.origin import TRUNK_KINDS, ancestor, kit_artifact, kit_of_store, whole_entry, whole_kit
 from edgecnn.results.shipped import shipped_kit
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.profiles import StoredProfile
@@ -119,9 +119,9 @@ def _kit(finished: FinishedBuild, subject: Subject, candidate: Candidate, digest
     if digest is None:
         return None
     try:
-        carried = shipped_kit(finished.folder, candidate.id).kit
+        carried = shipped_kit(finished.shipped.folder, candidate.id).kit
         if carried.digest == digest:
-            return carried
+            return kit_of_store(carried, subject.lab.store)
     except (KitNotCarried, BundleUnreadable):  # the bundle holds only the shipped candidate; the store may hold this one
         pass
     made = whole_kit(subject.lab.store, digest)

@@ -86,8 +86,8 @@ def build_engine(kit: KitRef, builder: EngineBuilder, lab: Lab) -> KitRef:
     kit_input = package.stage_input if package is not None else FoundInput(path=kit.folder, key=digest, content=digest)
     stage = EngineStage.of(builder, kit_input.key)
     under = StageInputs(versions={}, inputs={"kit": kit_input}, environment=lab.environment.conditions)
-    engine, _ = lab.store.artifacts.obtain(stage, under, lab.tell, partial(stage.make_on, lab.host))
-    return KitRef.at(engine.folder / KIT).with_knobs(kit.knobs)
+    engine, _ = lab.store.artifacts.obtain(stage, under, lab.tell, partial(stage.make_on, lab.host, made_here=kit.made_here))
+    return KitRef.at(engine.folder / KIT, made_here=kit.made_here).with_knobs(kit.knobs)
 
 
 def _installed_builder(machine: Machine, package: str | None, tell: Progress) -> EngineBuilder | None:

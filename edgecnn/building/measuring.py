@@ -65,7 +65,9 @@ def add_execution_results(subject: Subject, execution: Execution, candidates: It
         if (package := artifacts.get(f"package:{name}")) is None:
             continue
         twin, engine = artifacts.get(f"package-twin:{name}"), artifacts.get(f"{ENGINE}:{name}")
-        kit = subject.kits[name] = KitRef.of(candidate, package) if engine is None else KitRef.at(engine.folder / KIT)
+        kit = subject.kits[name] = (
+            KitRef.of(candidate, package) if engine is None else KitRef.at(engine.folder / KIT, made_here=True)
+        )
         if engine is not None or not candidate.needs_engine:
             subject.answering[name] = kit
         elif twin is not None:

@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Final
 
 from PIL import Image
 
-from edgecnn.bundle.predictions import Answer, LabelShare
-from edgecnn.runner.messages import RunnerError
+from edgecnn.bundle.predictions import Answer
 from edgecnn.runner.pixels import BROKEN, open_picture
 
 if TYPE_CHECKING:
-    from edgecnn.runner.classifier import Classifier
+    from edgecnn.bundle.classifying import KitProcess
 
 
 @dataclass(frozen=True)
@@ -124,27 +123,26 @@ class NotAPhotograph(Exception):
 
 
 class Answering:
-    """Classifies images for any number of threads. The owner of ``classifier`` closes it after ``finish``."""
+    """Classifies images for any number of threads. The owner of ``kit`` closes it after ``finish``."""
 
-    def __init__(self, classifier: Classifier, limits: Limits) -> None:
-        self._classifier, self._limits = classifier, limits
+    def __init__(self, kit: KitProcess, limits: Limits) -> None:
+        self._kit, self._limits = kit, limits
         self._places = threading.BoundedSemaphore(limits.queue_length + 1)
         self._turn = threading.Lock()
-        self._most = TOP if classifier.thresholds is None else None
 
     @property
     def classes(self) -> int:
         """Number of the model's classes."""
-        return len(self._classifier.labels)
+        return self._kit.classes
 
     def warm_up(self) -> None:
         """Classify an empty image, since a runtime's first prediction is slower than the following ones.
 
-        Raises RunnerError: the kit does not run here.
+        Raises EdgecnnError: see ``KitProcess.classify``.
         """
-        import numpy as np
-
-        self._classifier.predict(np.zeros((64, 64, 3), np.uint8))
+        empty = io.BytesIO()
+        Image.new("RGB", (64, 64)).save(empty, "PNG")
+        self._kit.classify(empty.getvalue())
 
     def answer(self, content: bytes) -> Answer:
         """Classify an image.
@@ -152,36 +150,20 @@ class Answering:
         Raises:
             Busy: the queue is full.
             NotAPhotograph: the file cannot be read as an image, or is too large.
-            RunnerError: the runtime failed.
+            EdgecnnError: the runtime failed or crashed; see ``KitProcess.classify``.
         """
         if not self._places.acquire(blocking=False):
             raise Busy
         try:
             with self._turn:
-                return self._classify(content)
+                classified = self._kit.classify(content, TOP, self._limits)
         finally:
             self._places.release()
+        if classified.unreadable is not None:
+            raise NotAPhotograph(classified.unreadable or "it is damaged")
+        times = {"decode_ms": classified.decode_ms, "inference_ms": classified.inference_ms}
+        return Answer(labels=classified.labels, several=self._kit.several, **times)
 
     def finish(self) -> None:
         """Wait for the current image. No other image is classified afterwards."""
         self._turn.acquire(timeout=_LAST_ANSWER_S)
-
-    def _classify(self, content: bytes) -> Answer:
-        if reason := size_refusal(content, self._limits):
-            raise NotAPhotograph(reason)
-        began = time.perf_counter()
-        try:
-            pixels = self._classifier.pixels(io.BytesIO(content))
-        except RunnerError as error:
-            if error.ref != "unreadable-image":
-                raise
-            raise NotAPhotograph(error.because or "it is damaged") from error
-        decoded = time.perf_counter()
-        shares = self._classifier.classify(pixels)
-        ended = time.perf_counter()
-        return Answer(
-            labels=tuple(LabelShare(label=label, probability=share) for label, share in shares[: self._most]),
-            decode_ms=(decoded - began) * 1e3,
-            inference_ms=(ended - decoded) * 1e3,
-            several=self._most is None,
-        )

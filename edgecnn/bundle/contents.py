@@ -14,7 +14,6 @@ import numpy as np
 from edgecnn.bundle.manifest import BundleManifest, Unlearned
 from edgecnn.bundle.opening import Opened
 from edgecnn.errors.bundle import bundle_inconsistent, bundle_model_refused
-from edgecnn.installed import installed_version
 from edgecnn.results.folder import CHOICE
 from edgecnn.runner.choice import CHOICE_SCHEMA, knobs_of, unlearned_in
 from edgecnn.runner.engines.record import PACKAGES
@@ -34,7 +33,7 @@ _ENTRY_SUFFIXES: Final = {
     "webgpu_browser": ".onnx",
 }
 """Sessions of a bundle's kits, and the suffix of ``model.entry``. A program of torch runs only on the machine that made it."""
-_OTHER_SUFFIXES: Final = {"openvino_cpu": ".bin", "tensorrt_gpu": ".plan", "ncnn_cpu": ".bin"}
+_OTHER_SUFFIXES: Final = {"openvino_cpu": ".bin", "ncnn_cpu": ".bin"}
 
 
 class Contents(NamedTuple):
@@ -42,8 +41,6 @@ class Contents(NamedTuple):
 
     kits: tuple[str, ...]
     chosen: str | None
-    unchecked: tuple[str, ...]
-    """A sentence for each model file whose tensors could not be read here."""
     manifests: Mapping[str, Manifest]
     """Manifest of each kit, by its name."""
     unlearned: Mapping[str, Unlearned]
@@ -53,18 +50,14 @@ class Contents(NamedTuple):
 def read_contents(opened: Opened, manifest: BundleManifest) -> Contents:
     """Check ``choice.json``, every ``kit.json`` and every model against the others.
 
-    Raises BUNDLE_INCONSISTENT: they do not belong to one bundle, or are not those of kits. BUNDLE_MODEL_REFUSED: a model or an
-    array states impossible tensors, or a kit would open a file that is not checked.
+    Raises BUNDLE_INCONSISTENT: they do not belong to one bundle, or are not those of kits. BUNDLE_MODEL_REFUSED: a model
+    names weights outside its kit, an array states an impossible shape, or a kit would open a file of another kind.
     """
     kits, chosen = _kits_and_choice(opened, manifest)
-    unread: list[str] = []
-    manifests = {}
-    for name, entry in kits.items():
-        manifests[name], unreadable = _check_kit(opened, manifest, f"kits/{name}/", entry)
-        unread += unreadable
+    manifests = {name: _check_kit(opened, manifest, f"kits/{name}/", entry) for name, entry in kits.items()}
     known = {name: facts for name, entry in kits.items() if (facts := unlearned_in(entry)) is not None}
     unlearned = {name: Unlearned.model_validate(facts._asdict()) for name, facts in known.items()}
-    return Contents(tuple(kits), chosen, tuple(unread), manifests, unlearned)
+    return Contents(tuple(kits), chosen, manifests, unlearned)
 
 
 def _kits_and_choice(opened: Opened, manifest: BundleManifest) -> tuple[dict[str, Mapping[str, Any]], str | None]:
@@ -90,8 +83,8 @@ def _kits_and_choice(opened: Opened, manifest: BundleManifest) -> tuple[dict[str
     return dict(sorted(kits.items())), chosen
 
 
-def _check_kit(opened: Opened, manifest: BundleManifest, folder: str, chosen: Mapping[str, Any]) -> tuple[Manifest, list[str]]:
-    """Check a kit against the bundle's manifest. Return its manifest, and a sentence for each model that could not be read."""
+def _check_kit(opened: Opened, manifest: BundleManifest, folder: str, chosen: Mapping[str, Any]) -> Manifest:
+    """Check a kit against the bundle's manifest, and return its manifest."""
     try:
         kit = parse_manifest(_read_json(opened, manifest, f"{folder}{_KIT}"))
     except (RunnerError, TypeError) as error:
@@ -110,15 +103,12 @@ def _check_kit(opened: Opened, manifest: BundleManifest, folder: str, chosen: Ma
     if (fault := opening_fault(kit)) != "":
         raise bundle_model_refused(path=opened.path, file=f"{folder}{_KIT}", because=fault)
     sizes = {name: fact.bytes for name, fact in kit.files.items()}
-    unread = []
     for name in filter(has_tensors, sizes):
-        if (why := unchecked_reason(f"{folder}{name}")) != "":
-            unread.append(why)
         with opened.open(f"{folder}{name}") as stream:
             fault = tensor_fault(name, stream.read(sizes[name]), FolderSizes(sizes, name))
         if fault:
             raise bundle_model_refused(path=opened.path, file=f"{folder}{name}", because=fault)
-    return kit, unread
+    return kit
 
 
 def _read_json(opened: Opened, manifest: BundleManifest, name: str) -> Any:
@@ -152,29 +142,16 @@ def opening_fault(kit: Manifest) -> str:
 
 
 def has_tensors(name: str) -> bool:
-    """Whether the tensors of a file with this name can be checked."""
+    """Whether a file with this name is checked: the names in a model, and the header of an array."""
     return is_checked(name) or PurePosixPath(name).suffix == ".npy"
 
 
-def unchecked_reason(name: str) -> str:
-    """Return why the shapes in a file cannot be checked here, or an empty text. External files are checked in any case."""
-    lacking = PurePosixPath(name).suffix == ".onnx" and installed_version("onnx") is None
-    return f"tensor sizes of {name} were not checked: pip install onnx" if lacking else ""
-
-
 def tensor_fault(name: str, content: bytes, sizes: Mapping[str, int]) -> str:
-    """Return the fault of a file's tensors, or an empty text.
+    """Return the fault of a file, or an empty text.
 
     ``sizes``: every file of its folder, name to bytes.
     """
-    if not is_checked(name):
-        return _array_fault(content)
-    if PurePosixPath(name).suffix == ".onnx" and not unchecked_reason(name):
-        from edgecnn.graph.tensor_claims import false_claim
-
-        if (fault := false_claim(content, sizes)) != "":
-            return fault
-    return model_fault(PurePosixPath(name).name, content, sizes)
+    return model_fault(PurePosixPath(name).name, content, sizes) if is_checked(name) else _array_fault(content)
 
 
 def _array_fault(content: bytes) -> str:

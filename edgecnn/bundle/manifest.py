@@ -38,7 +38,7 @@ MANIFEST_BYTES_MAX: Final = 16 << 20
 """Enough for about 100,000 files."""
 Version = Annotated[int, Field(ge=1, le=2**53)]
 """Increases with every change of a bundle's files. Beyond 2^53, readers of JSON differ (RFC 8259, 6)."""
-_NAME_BYTES_MAX: Final = 1024
+NAME_BYTES_MAX: Final = 1024
 _PART_BYTES_MAX: Final = 255
 
 
@@ -272,7 +272,7 @@ def name_fault(name: str) -> str:
         return "would leave the bundle's folder"
     if not name.isprintable():
         return "has unprintable characters in its name"
-    if len(os.fsencode(name)) > _NAME_BYTES_MAX or any(len(os.fsencode(part)) > _PART_BYTES_MAX for part in parts):
+    if len(os.fsencode(name)) > NAME_BYTES_MAX or any(len(os.fsencode(part)) > _PART_BYTES_MAX for part in parts):
         return "has a name that is too long"
     return ""
 

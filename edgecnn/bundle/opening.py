@@ -12,13 +12,14 @@ import hashlib
 import os
 import stat
 import struct
+import weakref
 import zipfile
 from collections.abc import Callable, Container, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import IO, Final, Literal, Protocol
 
-from edgecnn.bundle.manifest import name_fault, require_distinct
+from edgecnn.bundle.manifest import NAME_BYTES_MAX, name_fault, require_distinct
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.bundle import (
     NO_BUNDLE_HERE,
@@ -38,6 +39,8 @@ _LOCAL: Final = struct.Struct("<4s5H3L2H")
 """A local file header (4.3.7)."""
 _END: Final = struct.Struct("<4s4H2LH")
 """The end of the central directory (4.3.16)."""
+_CENTRAL_BYTES: Final = 46
+"""An entry of the central directory without its name (4.3.12)."""
 _CHUNK: Final = 1 << 20
 _ENCRYPTED: Final = 0x1
 _RATIO_MAX: Final = 100  # an entry that grows by more may be a zip bomb
@@ -71,7 +74,9 @@ def open_bundle(path: Path) -> Opened:
 
 
 class FolderForm:
-    """A folder. Links are not followed, neither in listing nor in opening.
+    """A folder, which is opened once: another folder that later takes its name is not read.
+
+    Links in it are never followed, whether listing or opening.
 
     Raises BundleEntryRefused: it holds a link, a device or a pipe, or two names of one file (see ``require_distinct``).
     NO_BUNDLE_HERE: it cannot be listed, or holds too many files.
@@ -82,7 +87,9 @@ class FolderForm:
     def __init__(self, folder: Path) -> None:
         self.path = folder
         try:
-            self.files: Mapping[str, int] = dict(islice(_list_folder(folder, folder, ""), FILES_MAX + 1))
+            self._root = os.open(folder, _FOLDER_FLAGS)
+            weakref.finalize(self, os.close, self._root)
+            self.files: Mapping[str, int] = dict(islice(_list_folder(folder, self._root, ""), FILES_MAX + 1))
         except OSError as error:
             raise NO_BUNDLE_HERE(path=folder, because=system_reason(error)) from error
         if len(self.files) > FILES_MAX:
@@ -90,30 +97,47 @@ class FolderForm:
         require_distinct(folder, self.files)
 
     def open(self, name: str) -> IO[bytes]:
-        """Open the file, unless a link or a pipe has replaced it since it was listed.
+        """Open the file, unless a link or a pipe has replaced it, or a folder above it, since it was listed.
 
         Raises BUNDLE_FILE_MISSING: it was removed. BundleEntryRefused: it is no longer a file, or may not be read.
         """
+        *folders, last = name.split("/")
+        opened: list[int] = []
         try:
-            handle = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            for part in folders:
+                opened.append(os.open(part, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=(opened or [self._root])[-1]))
+            handle = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=(opened or [self._root])[-1])
         except FileNotFoundError as error:
             raise bundle_file_missing(path=self.path, file=name) from error
         except OSError as error:
-            because = "is a link or a device" if error.errno == errno.ELOOP else f"cannot be read ({system_reason(error)})"
+            is_link = error.errno in (errno.ELOOP, errno.ENOTDIR)
+            because = "is a link or a device" if is_link else f"cannot be read ({system_reason(error)})"
             raise bundle_entry_refused(path=self.path, entry=name, because=because) from error
+        finally:
+            for folder in opened:
+                os.close(folder)
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             os.close(handle)
             raise bundle_entry_refused(path=self.path, entry=name, because="is a link or a device")
         return os.fdopen(handle, "rb")
 
 
-def _list_folder(root: Path, folder: Path, before: str) -> Iterator[tuple[str, int]]:
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+_FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY
+
+
+def _list_folder(root: Path, folder: int, before: str) -> Iterator[tuple[str, int]]:
+    with os.scandir(folder) as entries:
+        listed = sorted(entries, key=lambda entry: entry.name)
+    for entry in listed:
         name, facts = f"{before}{entry.name}", entry.stat(follow_symlinks=False)
         if (fault := name_fault(name)) != "":
             raise bundle_entry_refused(path=root, entry=name, because=fault)
         if stat.S_ISDIR(facts.st_mode):
-            yield from _list_folder(root, folder / entry.name, f"{name}/")
+            inner = os.open(entry.name, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=folder)
+            try:
+                yield from _list_folder(root, inner, f"{name}/")
+            finally:
+                os.close(inner)
             continue
         if not stat.S_ISREG(facts.st_mode):
             raise bundle_entry_refused(path=root, entry=name, because="is a link or a device")
@@ -121,7 +145,7 @@ def _list_folder(root: Path, folder: Path, before: str) -> Iterator[tuple[str, i
 
 
 class ZipForm:
-    """A zip. Only its directory and the headers of its entries are read.
+    """A zip, which is opened once. Only its directory and the headers of its entries are read.
 
     Raises BUNDLE_ARCHIVE_REFUSED: not a zip, damaged, or another layout than that of ``edgecnn bundle zip``.
     BundleEntryRefused: an entry is encrypted, compressed, repeated (ignoring case), a link, a device, or leaves the folder.
@@ -132,45 +156,38 @@ class ZipForm:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            with open_regular(path) as stream:
-                directory, count = _directory_position(path, stream)
-                with zipfile.ZipFile(stream) as archive:
-                    entries = archive.infolist()
-                    if (archive.start_dir, len(entries)) != (directory, count):  # a comment may hide a 64-bit record
-                        raise bundle_archive_refused(path=path, because="it has two directories")
-                _check_entries(path, entries)
-                self._places = _entry_positions(path, stream, entries, directory)
+            self._stream = stream = open_regular(path)
+            weakref.finalize(self, stream.close)
+            directory, count = _directory_position(path, stream)
+            with zipfile.ZipFile(stream) as archive:
+                entries = archive.infolist()
+                if (archive.start_dir, len(entries)) != (directory, count):  # a comment may hide a 64-bit record
+                    raise bundle_archive_refused(path=path, because="it has two directories")
+            _check_entries(path, entries)
+            self._places = _entry_positions(path, stream, entries, directory)
         except (zipfile.BadZipFile, struct.error, OSError, ValueError, EOFError, NotImplementedError) as error:
             raise bundle_archive_refused(path=path, because=system_reason(error)[:200]) from error
         self.files: Mapping[str, int] = {name: size for name, (_, size) in self._places.items()}
 
     def open(self, name: str) -> IO[bytes]:
-        """Open the stored bytes at the checked position.
-
-        Raises BUNDLE_ARCHIVE_REFUSED: the zip was removed, or may no longer be read.
-        """
+        """Open the stored bytes at the checked position."""
         start, size = self._places[name]
-        try:
-            return _Part(self.path, start, size)  # type: ignore[return-value] # has the methods that readers use
-        except OSError as error:
-            raise bundle_archive_refused(path=self.path, because=system_reason(error)) from error
+        return _Part(self._stream.fileno(), start, size)  # type: ignore[return-value] # has the methods that readers use
 
 
 class _Part:
-    """A part of a file."""
+    """A part of an open file."""
 
-    def __init__(self, path: Path, start: int, size: int) -> None:
-        self._stream, self._left = open_regular(path), size
-        self._stream.seek(start)
+    def __init__(self, handle: int, start: int, size: int) -> None:
+        self._handle, self._at, self._left = handle, start, size
 
     def read(self, size: int = -1) -> bytes:
-        count = self._left if size < 0 else min(size, self._left)
-        content = self._stream.read(count)
-        self._left -= len(content)
+        content = os.pread(self._handle, self._left if size < 0 else min(size, self._left), self._at)
+        self._at, self._left = self._at + len(content), self._left - len(content)
         return content
 
     def close(self) -> None:
-        self._stream.close()
+        """Nothing to close: the archive stays open."""
 
     def __enter__(self) -> _Part:
         return self
@@ -193,13 +210,15 @@ def _directory_position(path: Path, stream: IO[bytes]) -> tuple[int, int]:
     _, disk, first_disk, here, entries, length, start, comment = _END.unpack(end)
     if disk or first_disk or here != entries or comment or start + length != size - _END.size:
         raise bundle_archive_refused(path=path, because="its directory is not at the end")
+    if entries > FILES_MAX:
+        raise bundle_archive_refused(path=path, because=f"it holds more than {FILES_MAX:,} files")
+    if length > entries * (_CENTRAL_BYTES + NAME_BYTES_MAX):  # zipfile reads all of it, whatever the number says
+        raise bundle_archive_refused(path=path, because="its directory is larger than that of its files")
     stream.seek(0)
     return int(start), int(entries)
 
 
 def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
-    if len(entries) > FILES_MAX:
-        raise bundle_archive_refused(path=path, because=f"it holds more than {FILES_MAX:,} files")
     total = sum(entry.file_size for entry in entries)
     if total > TOTAL_BYTES_MAX:
         raise bundle_archive_refused(path=path, because=f"it would unpack to {total:,} bytes, more than {TOTAL_BYTES_MAX:,}")

@@ -1,32 +1,26 @@
-"""Classify images with a bundle's kit, once the bundle is verified.
-
-The code that runs is edgecnn's own runner, never the bundle's. A zip is unpacked for the time of its use.
-"""
+"""Classify images with a bundle's kit, once the bundle is verified."""
 
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Final
 
-from edgecnn.bundle.manifest import BundleManifest
-from edgecnn.bundle.predictions import Predictions
-from edgecnn.bundle.verify import Verified, unpack_bundle
+from edgecnn.bundle.classifying import Classified, opened_kit
+from edgecnn.bundle.predictions import Predicted, Predictions, Unreadable
+from edgecnn.bundle.verify import Verified
 from edgecnn.data.files import ListingProgress, parse_stamp, skipped_phrases, stamps_in
 from edgecnn.data.formats.registry import is_address
+from edgecnn.data.images import LARGEST_BYTES
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.bundle import NO_PHOTOS, PHOTO_ABSENT, PHOTO_NOT_A_FILE, no_photo_readable
-from edgecnn.errors.comparing import kit_not_carried
-from edgecnn.errors.hosts import RunnerFailed
-from edgecnn.results.shipped import kits_that_run_here, remedy_here
 from edgecnn.runner.causes import split_left_behind
-from edgecnn.runner.messages import RunnerError
+from edgecnn.runner.files import bounded_content
 from edgecnn.values.stage import Progress
 
-if TYPE_CHECKING:
-    from edgecnn.runner.classifier import Classifier
+_PROGRESS_AFTER_S: Final = 2.0
 
 
 def require_paths(photos: Sequence[Path]) -> None:
@@ -47,56 +41,31 @@ def predict_photos(bundle: Verified, photos: Sequence[Path], candidate: str | No
     Raises:
         KitNotCarried: the bundle has no such kit, or no chosen one.
         NO_PHOTOS, NO_PHOTO_READABLE: there is no readable image.
-        RunnerFailed: the kit does not run here.
+        RunnerFailed: the kit does not run here. MODEL_CRASHED, MODEL_TIMED_OUT: its runtime crashed, or hangs.
     """
-    from edgecnn.runner.classifier import predict_files
-
     files, skipped = image_files(photos, tell)
-    with opened_classifier(bundle, candidate) as kit:
-        answers = predict_files(kit.classifier, files, top, lambda done: tell.step("predicting", done, len(files), "images"))
-        knobs = kit.classifier.knobs
-    if not answers["predictions"]:
-        first = answers["unreadable"][0]
-        raise no_photo_readable(count=len(files), file=first["file"], because=first["because"])
-    return Predictions(
-        bundle=bundle.facts.path, name=kit.manifest.name, version=kit.manifest.version, candidate=kit.candidate,
-        kit=kit.manifest.files[f"kits/{kit.candidate}/kit.json"].sha256, knobs=knobs, skipped=skipped,
-        unlearned=bundle.contents.unlearned.get(kit.candidate), **answers,
-    )  # fmt: skip
-
-
-class OpenKit(NamedTuple):
-    """An open kit of a verified bundle."""
-
-    classifier: Classifier
-    manifest: BundleManifest
-    candidate: str
-
-
-@contextmanager
-def opened_classifier(bundle: Verified, candidate: str | None) -> Iterator[OpenKit]:
-    """Open one of a verified bundle's kits for the block.
-
-    ``candidate``: the candidate whose kit is used; None: the chosen candidate.
-
-    Raises KitNotCarried: the bundle has no such kit, or no chosen candidate. RunnerFailed: the kit does not run here.
-    """
-    from edgecnn.runner.classifier import Classifier
-
-    name = candidate or bundle.contents.chosen
-    if name is None or name not in bundle.contents.kits:
-        here = kits_that_run_here(bundle.contents.manifests, bundle.opened.path)
-        raise kit_not_carried(folder=Path(bundle.facts.path), candidate=name, carried=bundle.contents.kits, here=here)
-    try:
-        with _unpacked_folder(bundle) as folder:
-            classifier = Classifier(folder / "kits" / name)
+    predictions, unreadable = list[Predicted](), list[Unreadable]()
+    with opened_kit(bundle, candidate) as kit:
+        began = time.monotonic()
+        for done, file in enumerate(files, start=1):
             try:
-                yield OpenKit(classifier, bundle.manifest, name)
-            finally:
-                classifier.close()
-    except RunnerError as error:
-        hint = remedy_here(error.hint, bundle.contents.manifests, bundle.opened.path, name)
-        raise RunnerFailed(**{**error.facts(), "hint": hint}) from error
+                answer = kit.process.classify(bounded_content(file, LARGEST_BYTES), top)
+            except OSError as error:
+                answer = Classified(unreadable=system_reason(error))
+            if answer.unreadable is None:
+                predictions.append(Predicted(file=str(file), labels=answer.labels))
+            else:
+                unreadable.append(Unreadable(file=str(file), because=answer.unreadable))
+            if time.monotonic() - began >= _PROGRESS_AFTER_S:
+                tell.step("predicting", done, len(files), "images")
+        knobs = dict(kit.process.knobs)
+    if not predictions:
+        raise no_photo_readable(count=len(files), file=unreadable[0].file, because=unreadable[0].because)
+    return Predictions(
+        bundle=bundle.facts.path, sha256=bundle.facts.sha256, name=kit.manifest.name, version=kit.manifest.version,
+        candidate=kit.candidate, kit=kit.process.sha256, knobs=knobs, confinement=kit.confinement, skipped=skipped,
+        unlearned=bundle.contents.unlearned.get(kit.candidate), predictions=tuple(predictions), unreadable=tuple(unreadable),
+    )  # fmt: skip
 
 
 def image_files(photos: Sequence[Path], tell: Progress) -> tuple[list[Path], tuple[str, ...]]:
@@ -120,13 +89,3 @@ def image_files(photos: Sequence[Path], tell: Progress) -> tuple[list[Path], tup
         raise NO_PHOTOS(folder=photos[0])
     listing.finish()
     return files, tuple(skipped_phrases(listing.skipped_under(Path.cwd())))
-
-
-@contextmanager
-def _unpacked_folder(bundle: Verified) -> Iterator[Path]:
-    """Yield the folder of a bundle, unpacking a zip for the time of its use."""
-    if bundle.opened.form == "folder":
-        yield bundle.opened.path
-        return
-    with tempfile.TemporaryDirectory(prefix="edgecnn-bundle-") as name:
-        yield unpack_bundle(bundle, Path(name))

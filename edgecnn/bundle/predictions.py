@@ -8,6 +8,7 @@ from pydantic import Field
 
 from edgecnn.bundle.manifest import Unlearned
 from edgecnn.values.base import Value
+from edgecnn.values.sandbox import Confinement
 
 
 class LabelShare(Value):
@@ -36,12 +37,16 @@ class Predictions(Value):
 
     schema_: Literal["edgecnn.predictions/1"] = Field(default="edgecnn.predictions/1", alias="schema")
     bundle: str
+    sha256: str
+    """SHA-256 of the ``bundle.json`` that lists every file that was used."""
     name: str
     version: int
     candidate: str
     """Candidate whose kit predicts."""
     kit: str
-    """SHA-256 of its manifest."""
+    """SHA-256 of its manifest, as the session loaded it."""
+    confinement: Confinement
+    """The sandbox in which the kit ran."""
     knobs: dict[str, str]
     unlearned: Unlearned | None = Field(default=None, exclude_if=lambda facts: facts is None)
     """Facts of a kit whose network is not shown to have learned; None for other kits."""
@@ -63,6 +68,8 @@ class Served(Value):
     unlearned: Unlearned | None = Field(default=None, exclude_if=lambda facts: facts is None)
     """Facts of a kit whose network is not shown to have learned; None for other kits."""
     classes: int
+    confinement: Confinement
+    """The sandbox in which the kit runs."""
     warnings: tuple[str, ...] = ()
     """Open questions about the bundle, such as its origin."""
 

@@ -29,12 +29,11 @@ from types import FrameType
 from typing import Any, Final
 
 from edgecnn.bundle.answering import Answering, Busy, Limits, NotAPhotograph, Rates
-from edgecnn.bundle.predicting import opened_classifier
+from edgecnn.bundle.classifying import opened_kit
 from edgecnn.bundle.predictions import Served
 from edgecnn.bundle.verify import Trust, verify
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.usage import ADDRESS_UNUSABLE, PORT_IN_USE
-from edgecnn.runner.messages import RunnerError
 from edgecnn.values.stage import Progress
 
 _AUTHORITY: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::[0-9]*)?")
@@ -257,7 +256,7 @@ class Handler(BaseHTTPRequestHandler):
             raise _retry_later(HTTPStatus.SERVICE_UNAVAILABLE, "busy", what, 1) from None
         except NotAPhotograph as error:
             raise self._refusal_of_file(content, error) from error
-        except (RunnerError, MemoryError) as error:
+        except (EdgecnnError, MemoryError) as error:
             self.server.tell(f"edgecnn: an image was not classified: {type(error).__name__}: {error}")
             what = "The model failed on this image; the terminal of edgecnn shows the error."
             raise _Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "not-answered", what) from error
@@ -566,16 +565,16 @@ def photo_server(
         complain: receives a sentence for each failure of the server.
 
     Raises:
-        EdgecnnError: an error of ``verify`` or ``opened_classifier``.
+        EdgecnnError: an error of ``verify`` or ``opened_kit``.
         PORT_IN_USE, ADDRESS_UNUSABLE: the server cannot listen there.
     """
     bundle = verify(request.bundle, request.trust, tell)
-    with opened_classifier(bundle, request.candidate) as kit:
-        answering = Answering(kit.classifier, request.limits)
+    with opened_kit(bundle, request.candidate) as kit:
+        answering = Answering(kit.process, request.limits)
         answering.warm_up()
         served = Served(
             bundle=str(request.bundle), name=kit.manifest.name, version=kit.manifest.version,
-            candidate=kit.candidate, classes=answering.classes,
+            candidate=kit.candidate, classes=answering.classes, confinement=kit.confinement,
             unlearned=bundle.contents.unlearned.get(kit.candidate), warnings=bundle.facts.warnings,
         )  # fmt: skip
         server = PhotoServer(request.place, page_of(served, request.limits), answering, request.limits, complain)

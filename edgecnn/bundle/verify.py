@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, Final, Literal, NamedTuple
 
 from filelock import FileLock
 
@@ -57,13 +57,14 @@ _MEASURED, _BUILT, _BYTE_CODE = "measured", "build", "__pycache__"
 """Names of files that the use of a bundle leaves in its folder: runs, engines, byte code."""
 _RECORD: Final = re.compile(r"measured/(?:energy/)?[A-Za-z0-9_.-]+\.(?:json|log|txt)")
 """Runs that ``runner measure`` leaves. They are only read as data, so they need no permission."""
+_ENGINE = ".plan"
 _SCHEMA = "edgecnn.accepted/1"
 _RECORD_BYTES_MAX = 1 << 20
 UNSIGNED: Final = (
     "the bundle is not signed, so its files may have been changed; its builder signs it with "
     "`edgecnn bundle sign BUNDLE --key KEY`"
 )
-_WARNINGS: Final[Mapping[str, Sequence[str]]] = {
+_WARNINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "none": (UNSIGNED,),
     "unchecked": ("its signature was not checked; pass --allowed-signers FILE to check the signer",),
     "good": (),
@@ -99,6 +100,8 @@ class Verified(NamedTuple):
     manifest: BundleManifest
     contents: Contents
     facts: BundleVerification
+    trusted: bool = False
+    """Whether the user stated that the bundle was made here, so that kits may run that no sandbox can hold."""
 
 
 def bundle_at(path: Path) -> Path:
@@ -130,9 +133,9 @@ def verify(path: Path, trust: Trust, tell: Progress) -> Verified:
         sha256=digest, files=len(manifest.files),
         bytes=sum(fact.bytes for fact in manifest.files.values()), kits=contents.kits, chosen=contents.chosen,
         signature=signature, signer=signer, made_here=made_here, remembered=remembered,
-        unlearned=contents.unlearned, warnings=(*contents.unchecked, *_WARNINGS[signature]),
+        unlearned=contents.unlearned, warnings=_WARNINGS[signature],
     )  # fmt: skip
-    return Verified(opened, manifest, contents, facts)
+    return Verified(opened, manifest, contents, facts, trust.made_here)
 
 
 def manifest_bytes(opened: Opened) -> bytes:
@@ -181,6 +184,9 @@ def _check_names(opened: Opened, manifest: BundleManifest, trust: Trust) -> tupl
             raise bundle_entry_refused(path=opened.path, entry=name, because=fault)
         if name not in opened.files:
             raise bundle_file_missing(path=opened.path, file=name)
+        if not trust.made_here and (PurePosixPath(name).suffix == _ENGINE or f"/{_BUILT}/" in name):
+            because = "is an engine, which is code of the GPU that built it; build it here, or pass --made-here if you built it"
+            raise bundle_entry_refused(path=opened.path, entry=name, because=because)
     extra = sorted(set(opened.files) - set(manifest.files) - {MANIFEST, SIGNATURE})
     for name in extra:
         parts = name.split("/")
@@ -219,22 +225,33 @@ def _changed_file(opened: Opened, name: str, fact: FileFact, because: str) -> Ed
     return bundle_file_changed(path=opened.path, file=name, because=cause.why, hint=cause.fix)
 
 
-def unpack_bundle(bundle: Verified, folder: Path) -> Path:
+def unpack_bundle(bundle: Verified, folder: Path, kit: str | None = None) -> Path:
     """Write the bundle's files into ``folder``, and return ``folder``.
 
     A folder may hold byte code and engines in addition to the listed files, and may change while it is used.
 
-    ``folder``: an existing private folder. Files that an interrupted call left are compared, and kept if they match. Raises
-    BUNDLE_FILE_CHANGED, BUNDLE_FILE_MISSING, BundleEntryRefused: a file differs from the verified one.
+    ``folder``: an existing private folder. Files that an interrupted call left are compared, and kept if they match. ``kit``:
+    write only this kit's files and the choice, with engines that the user accepted as made here.
+
+    Raises BUNDLE_FILE_CHANGED, BUNDLE_FILE_MISSING, BundleEntryRefused: a file differs from the verified one.
     """
+    wanted = (CHOICE, f"kits/{kit}/") if kit is not None else ("",)
     for file, fact in bundle.manifest.files.items():
         target = folder / file
-        if target.is_file() and not target.is_symlink() and sha256_of(target) == fact.sha256:
+        if not file.startswith(wanted) or (target.is_file() and not target.is_symlink() and sha256_of(target) == fact.sha256):
             continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("wb") as stream:
+        with _new_file(target) as stream:
             copy_verified(bundle.opened, file, fact.sha256, stream.write)
+    for file in bundle.facts.made_here if kit is not None else ():
+        if file.startswith(f"kits/{kit}/{_BUILT}/"):
+            with _new_file(folder / file) as stream:
+                sha256_of_entry(bundle.opened, file, stream.write)
     return folder
+
+
+def _new_file(path: Path) -> BinaryIO:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("wb")
 
 
 def remember_version(path: Path, manifest: BundleManifest, digest: str, folder: Path) -> int | None:

@@ -142,7 +142,7 @@ def predict(
     from edgecnn.bundle.predicting import predict_photos, require_paths
     from edgecnn.bundle.verify import verify
     from edgecnn.errors.bundle import TWO_FORMS_ASKED
-    from edgecnn.render.screens.bundle import show_predictions, unreadable_lines, warning_lines
+    from edgecnn.render.screens.bundle import confinement_lines, show_predictions, unreadable_lines, warning_lines
 
     if as_csv and call.options.as_json:
         raise TWO_FORMS_ASKED()
@@ -151,7 +151,8 @@ def predict(
     predictions = predict_photos(verified, photos, candidate, top, call.tell)
     call.show(predictions, lambda: show_predictions(predictions, as_csv=as_csv))
     unlearned = {} if predictions.unlearned is None else {predictions.candidate: predictions.unlearned}
-    call.warn([*warning_lines(verified.facts.warnings, unlearned), *unreadable_lines(predictions)])
+    warnings = (*warning_lines(verified.facts.warnings, unlearned), *confinement_lines(predictions.confinement))
+    call.warn([*warnings, *unreadable_lines(predictions)])
     return ExitCode.BAD_INPUT if predictions.unreadable else ExitCode.OK
 
 
@@ -212,11 +213,11 @@ def _serve_until_stopped(to_serve: ServeRequest, call: Call) -> ExitCode:
 
 
 def _announce(server: PhotoServer, served: Served, call: Call) -> None:
-    from edgecnn.render.screens.bundle import exposed_lines, served_lines, warning_lines
+    from edgecnn.render.screens.bundle import confinement_lines, exposed_lines, served_lines, warning_lines
 
     address = {"url": server.url, "listens_on": server.listens_on, "only_this_machine": server.is_local}
     call.show({**address, **served.model_dump(mode="json")}, served_lines(server.url, served, only_this_machine=server.is_local))
     sys.stdout.flush()  # a program that reads the pipe waits for the address
     exposed = [] if server.is_local else exposed_lines(server.listens_on, server.port)
     unlearned = {} if served.unlearned is None else {served.candidate: served.unlearned}
-    call.warn([*warning_lines(served.warnings, unlearned), *exposed])
+    call.warn([*warning_lines(served.warnings, unlearned), *confinement_lines(served.confinement), *exposed])

@@ -175,7 +175,7 @@ def bench(  # noqa: PLR0913 - a command line's options are its parameters
     """
     from edgecnn.api import bench_and_write
     from edgecnn.bench.bench import BenchRequest
-    from edgecnn.bench.bundle import BundleBenchRequest, is_alone, require_trusted
+    from edgecnn.bench.bundle import BundleBenchRequest, is_alone, trusted_bundle
     from edgecnn.render.progress import Quiet
 
     images = recipe_of(replace(call.options, target=target, data=data)).data
@@ -184,8 +184,9 @@ def bench(  # noqa: PLR0913 - a command line's options are its parameters
     trust = replace(trust_of(call.options), made_here=made_here)
     if data is not None or out is not None or is_alone(request.folder):
         return _bench_bundle(BundleBenchRequest(request, None if data is None else images, out, trust), call)
-    require_trusted(request.folder, trust, Quiet())
-    return show_judged(call, bench_and_write(request, call.tell).report)
+    with trusted_bundle(request.folder, trust, Quiet()) as bundle:
+        report = bench_and_write(request.model_copy(update={"bundle": bundle}), call.tell).report
+    return show_judged(call, report)
 
 
 def _bench_bundle(request: BundleBenchRequest, call: Call) -> ExitCode:

@@ -41,7 +41,7 @@ from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import long_enough_s, race_pair
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.measure.subject import Split, Subject
-from edgecnn.results.origin import origin_changes
+from edgecnn.results.origin import kit_of_store, origin_changes
 from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.values.artifact import Failed
 from edgecnn.values.base import Value
@@ -81,7 +81,8 @@ class Sides(NamedTuple):
 
 def comparison_subject(head: ShippedKit, lab: Lab, base: KitRef | None = None) -> Subject:
     """Return the subject of a comparison, with a row for HEAD. ``base``: BASE's kit; None: BASE is not measured here."""
-    kits = {"HEAD": head.kit, **({} if base is None else {"BASE": base})}
+    sides = {"HEAD": head.kit, **({} if base is None else {"BASE": base})}
+    kits = {name: kit_of_store(kit, lab.store) for name, kit in sides.items()}
     row = head.row
     return Subject(
         lab=lab,

@@ -6,13 +6,12 @@ import ast
 import io
 import json
 import os
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Final
 
 from edgecnn.runner.files import open_regular
-from edgecnn.store.disk import DAMAGED_ZIP, json_object
+from edgecnn.store.disk import DAMAGED_ZIP, bounded_zip, json_object
 
 FIRST_BYTE: Final = b"\x08"
 """First byte of an ONNX file, whose first field is a number. No text file begins with it."""
@@ -65,7 +64,7 @@ def metadata_of(file: Path) -> dict[str, str]:
 
 def _torchscript_metadata(opened: IO[bytes]) -> dict[str, str]:
     try:
-        with zipfile.ZipFile(opened) as archive:
+        with bounded_zip(opened) as archive:
             name = next((name for name in archive.namelist() if name.endswith(_EXTRA)), None)
             if name is None or archive.getinfo(name).file_size > _BYTES_MAX:
                 return {}

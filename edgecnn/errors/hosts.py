@@ -191,6 +191,24 @@ _OTHER_PYTHON = (
     "pass the Python that has TensorRT with --python: JetPack's /usr/bin/python3, or a virtual environment with "
     "--system-site-packages; to install TensorRT, run sudo apt-get install nvidia-jetpack"
 )
+MODEL_CRASHED = ErrorRow(
+    "model-crashed",
+    "the model crashed its runtime ({ending})",
+    "the kit {kit} ended the process that ran it; the sandbox contained the crash",
+    "check the kit's signature, and tell its builder",
+    also=("signal",),
+)
+KIT_NOT_SANDBOXED = ErrorRow(
+    "kit-not-sandboxed",
+    "the kit {kit} from elsewhere needs {needs}, so no sandbox can hold it",
+    "it is not in this store, and it could read your files and open connections",
+    "pass --made-here to edgecnn bench, predict or bundle serve if you trust its builder, or use another kit of the bundle",
+)
+MODEL_TIMED_OUT = ErrorRow(
+    "model-timed-out",
+    "the kit {kit} gave no answer within {limit_s:g} s",
+    fix="check the kit's signature, and tell its builder",
+)
 RUNNER_CRASHED = ErrorRow(
     "runner-crashed",
     "runner {command} ended without a result ({ending})",
@@ -395,6 +413,11 @@ def board_lacks_builder(board: str, error: RunnerFailed | RunnerCrashed | Runner
 
 def board_not_ready(board: str, whats: Sequence[str], hints: Sequence[str]) -> EdgecnnError:
     return BOARD_NOT_READY(board=board, whats=whats, hint="; ".join(dict.fromkeys(hints)) or None)
+
+
+def model_crashed(kit: str, code: int, ending: str) -> EdgecnnError:
+    """``code``: the exit status of the process; negative: a signal."""
+    return MODEL_CRASHED(kit=kit, signal=-code if code < 0 else None, ending=ending)
 
 
 def runner_crashed(argv: Sequence[str], ending: str, last_lines: Sequence[str]) -> EdgecnnError:

@@ -45,6 +45,12 @@ UNSTABLE_VALUE = ErrorRow(
     exit_code=ExitCode.OWN_FAULT,
     kind=UnstableValue,
 )
+NAME_NOT_PLAIN = ErrorRow(
+    "name-not-plain",
+    "{name!r} in a record of {folder} is refused",
+    "it {because}",
+    "restore the folder from a copy that you trust, or build again",
+)
 STORE_UNUSABLE = ErrorRow(
     "store-unusable",
     "the store {root} cannot be used",

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, PositiveInt, ValidationError
 
@@ -85,19 +85,25 @@ def subject_of_arch(name: str, resolution_px: ImageSize | None = None) -> Subjec
 def subject_of_file(path: Path) -> Subject:
     """Return a network in an ONNX file.
 
-    Raises MissingPackage: onnx is not installed. COST_UNKNOWN: nothing in it multiplies. Also the errors of ``try_counting`` and
-    ``operations_of_file``.
+    Raises MissingPackage: onnx is not installed. COST_UNKNOWN: nothing in it multiplies. Also the errors of ``call_about_file``
+    and ``operations_of_file``.
     """
     require_packages(("onnx",), extra="train", needed_for="forecast")
-    from edgecnn.graph.custom.trial import try_counting
+    from edgecnn.graph.custom.trial import call_about_file
+
+    counted = call_about_file(path, "edgecnn.forecast.networks:work_as_json")
+    return Subject(path.name, ImageSize.of(counted["resolution_px"]), Work.model_validate(counted["work"]), file=path)
+
+
+def work_as_json(path: Path) -> dict[str, Any]:
+    """Return the image size and the work of an ONNX file as JSON, in a sandbox. Raises COST_UNKNOWN: nothing in it multiplies."""
     from edgecnn.graph.onnx_cost import operations_of_file
 
-    try_counting(path)
     file = operations_of_file(path)
     layers = layers_of(file.operations, fused_operations(file.operations))
     if not layers:
         raise COST_UNKNOWN(path=path, because="it has no multiplications")
-    return Subject(path.name, file.resolution_px, work_of(layers), file=path)
+    return {"resolution_px": file.resolution_px.stated, "work": work_of(layers).model_dump(mode="json")}
 
 
 @cache

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from math import prod
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import onnx
 from onnx import ModelProto
@@ -157,6 +157,11 @@ def operations_of_file(path: Path) -> FileOperations:
     if len(shape) != 4 or not operations:
         raise COST_UNKNOWN(path=path, because="its input is not an image, or nothing reads it")
     return FileOperations(model, image, shape, operations)
+
+
+def cost_as_json(path: Path) -> dict[str, Any]:
+    """Return ``cost_of_file`` as JSON, for a sandbox."""
+    return cost_of_file(path).model_dump(mode="json")
 
 
 def cost_of_file(path: Path) -> NetworkCost:

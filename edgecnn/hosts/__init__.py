@@ -1,1 +1,1 @@
-"""Where kits run: this machine, or a board over SSH."""
+"""Where kits run: this machine, or a board over SSH; and the sandbox for everything that is from elsewhere."""

@@ -5,17 +5,20 @@ Only one race runs on a machine at a time, for all stores and users: two races w
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 import edgecnn.runner
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.hosts import KIT_NOT_SANDBOXED, model_crashed
 from edgecnn.hosts.program import (
     IgnoredProgress,
     MachineInfo,
@@ -26,9 +29,13 @@ from edgecnn.hosts.program import (
     run_program,
 )
 from edgecnn.hosts.protocol import SCHEDULE, Task
+from edgecnn.hosts.sandbox import Allowed, needs_of, sandboxed_words, scratch_folder
+from edgecnn.runner.choice import CHOICE
+from edgecnn.runner.files import bounded_content
 from edgecnn.runner.machine.environment import read_environment
+from edgecnn.runner.manifest import MANIFEST, MANIFEST_BYTES_MAX
 from edgecnn.runner.packages import installed_version
-from edgecnn.runner.runs.processes import STARTED_BY, clean_environment
+from edgecnn.runner.runs.processes import STARTED_BY, clean_environment, exit_text
 from edgecnn.store.locks import SILENT_S
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.profile import Environment
@@ -40,6 +47,8 @@ RACE = ".race"
 LOCK = Path(MACHINE + RACE)
 WAITING = "waiting for another race on {} to end: two races would disturb each other"
 _INFO_S = 120.0
+RESULT_BYTES = 2 << 30
+"""Largest file of results; a trace may contain a copy of the network."""
 """Lease of a runner that is asked about its machine."""
 _RUNNER = Path(edgecnn.runner.__file__).parent
 
@@ -114,10 +123,43 @@ class LocalHost:
             task.out.mkdir(parents=True, exist_ok=True)
             (task.out / SCHEDULE).write_text(task.schedule.text(), encoding="utf-8")
         argv = task.argv(lambda path: str(path.absolute()))
-        words = (self._python or sys.executable, "-m", "runner", "--lease-s", str(lease_s), *argv)
-        runner = Program(words, argv, folder, {**environment_for(folder, self._python), **self._variables})
+        words = ("-m", "runner", "--lease-s", str(lease_s), *argv)
+        python, environment = self._python or sys.executable, {**environment_for(folder, self._python), **self._variables}
         with nullcontext() if task.schedule is None else alone(tell):
-            return run_program(runner, lease_s=lease_s, tell=tell)
+            if task.made_here:
+                return run_program(Program((python, *words), argv, folder, environment), lease_s=lease_s, tell=tell)
+            require_sandboxable(task)
+            with scratch_folder(_allowed_to(task), environment) as (allowed, variables):
+                sandboxed = sandboxed_words(python, allowed, words)
+                runner = Program(sandboxed, argv, folder, variables, crashed=partial(_crash_error, folder.name))
+                return run_program(runner, lease_s=lease_s, tell=tell)
+
+
+def _allowed_to(task: Task) -> Allowed:
+    """Return what the runner of a kit from elsewhere may use: the kits, its inputs and its results."""
+    kits = [kit.absolute() for kit in task.kits]
+    choices = [kit.parent.parent / CHOICE for kit in kits]  # of the bundle around a kit, which has its knobs
+    return Allowed(
+        read=(*kits, *choices, *(path.absolute() for path in task.inputs.values())),
+        write=() if task.out is None else (task.out.absolute(),),
+        file_bytes=RESULT_BYTES,
+        children=True,
+    )
+
+
+def require_sandboxable(task: Task) -> None:
+    """Raise KIT_NOT_SANDBOXED if a kit of the task, which is from elsewhere, states a session that cannot run in a sandbox."""
+    for kit in task.kits:
+        try:
+            needs = needs_of(str(json.loads(bounded_content(kit / MANIFEST, MANIFEST_BYTES_MAX))["session"]["module"]))
+        except (OSError, ValueError, RecursionError, KeyError, TypeError):
+            continue  # the runner reports it
+        if needs is not None:
+            raise KIT_NOT_SANDBOXED(kit=kit.name, needs=needs)
+
+
+def _crash_error(kit: str, code: int) -> EdgecnnError:
+    return model_crashed(kit=kit, code=code, ending=exit_text(code))
 
 
 class EmulatedHost:
@@ -148,7 +190,7 @@ class EmulatedHost:
 
     def run(self, task: Task, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
         """See ``Host.run``. It takes 20 to 3,000 times as long as on a real processor."""
-        return self._runners.run(task, lease_s=lease_s, tell=tell)
+        return self._runners.run(task, lease_s=lease_s, tell=tell)  # Landlock is absent there, which ``restrict`` notices
 
     @cached_property
     def _info(self) -> MachineInfo:

@@ -62,6 +62,8 @@ class Program:
     """Makes an error from the program's ``error``. Raises Unusable: the program's error is invalid."""
     board: str | None = None
     """The board on which it runs; None: this machine."""
+    crashed: Callable[[int], EdgecnnError] | None = None
+    """Makes the error of an end by a signal, whose number is negative; None: RunnerCrashed, as of every other end."""
 
 
 def runner_failed(error: Mapping[str, Any]) -> RunnerFailed:
@@ -174,6 +176,8 @@ def _result_or_error(
         raise program.failure(result.get("error") or {})
     if returncode == CANNOT_WRITE:
         raise runner_cannot_write(argv=program.called, board=program.board)
+    if program.crashed is not None and returncode < 0:
+        raise program.crashed(returncode)
     dropped = dropped_path_in(stderr.text) if program.board is None else None
     lines = [*last_lines(stderr.text, _LAST_LINES), *filter(None, [dropped])]
     raise runner_crashed(argv=program.called, ending=exit_text(returncode), last_lines=lines)

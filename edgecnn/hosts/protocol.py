@@ -100,6 +100,8 @@ class Task:
     """Schedule of ``bench``; ``out`` is then set too."""
     outputs: Mapping[str, str] = field(default_factory=dict)
     """Option to the name of a file in the results folder that the runner writes, and may read."""
+    made_here: bool = False
+    """Whether every kit is from this store. Otherwise, the runners work in a sandbox: a kit contains code."""
 
     def argv(self, place: Callable[[Path], str] = str) -> list[str]:
         """Return the runner's arguments, with paths translated by ``place``."""

@@ -126,7 +126,8 @@ def logits_of(stored: StoredProfile) -> npt.NDArray[np.float32]:
 def _run_evaluation(kit: KitRef, pixels: PixelSet, lab: Lab, work: Path) -> Evaluation:
     if lab.host.part_bytes is not None and pixels.file.stat().st_size > lab.host.part_bytes:
         return evaluate_in_parts(kit, pixels.file, lab, work, LEASE_S)
-    lab.host.run(Task(kit.folder, "evaluate", inputs={"--pixels": pixels.file}, out=work), lease_s=LEASE_S, tell=lab.tell)
+    task = Task(kit.folder, "evaluate", inputs={"--pixels": pixels.file}, out=work, made_here=kit.made_here)
+    lab.host.run(task, lease_s=LEASE_S, tell=lab.tell)
     return _evaluation(work, lab)
 
 
@@ -200,7 +201,8 @@ def _evaluate_part(kit: KitRef, pixels: npt.NDArray[np.uint8], lab: Lab, out: Pa
     file = out.with_name(f"{out.name}.npy")
     np.save(file, pixels)
     try:
-        lab.host.run(Task(kit.folder, "evaluate", inputs={"--pixels": file}, out=out), lease_s=lease_s, tell=lab.tell)
+        task = Task(kit.folder, "evaluate", inputs={"--pixels": file}, out=out, made_here=kit.made_here)
+        lab.host.run(task, lease_s=lease_s, tell=lab.tell)
     finally:
         file.unlink()
     return _evaluation(out, lab)
@@ -227,6 +229,8 @@ def blamed_layer(kit: KitRef, pixels: Path, image: int) -> str:
 
     ``pixels``: ``.npy`` of uint8 (N, *crop_px, 3), the input. ``image``: index of the image, from 0.
     """
+    if not kit.made_here:
+        return "the layer is unknown: the network of a kit from elsewhere is run only in a sandbox"
     if kit.runtime != TRACEABLE:
         return f"the layer is unknown: {kit.runtime} does not show the outputs of its layers"
     try:

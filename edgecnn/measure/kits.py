@@ -31,24 +31,29 @@ class KitRef(Value):
     """Whether the session computes on an NVIDIA GPU."""
     stands_for: str | None = None
     """Digest of the device's kit, if this kit is its emulated twin."""
+    made_here: bool = False
+    """Whether the kit is from this store, which is trusted. A kit in a bundle may be from anyone, so it runs in a sandbox."""
     knobs: Knobs = DEFAULT
     """Settings of the session when it is timed, which are not part of the kit or its digest."""
 
     @classmethod
     def of(cls, candidate: Candidate, artifact: Artifact) -> KitRef:
         """Return the kit in a package artifact, whose record already has the digest."""
-        return cls._described(candidate, artifact.folder, artifact.record.files["kit.json"].sha256, _manifest(artifact.folder))
+        digest = artifact.record.files["kit.json"].sha256
+        described = cls._described(candidate, artifact.folder, digest, _manifest(artifact.folder))
+        return described.model_copy(update={"made_here": True})
 
     @classmethod
-    def at(cls, folder: Path) -> KitRef:
-        """Return a kit outside the store, such as one of a bundle.
+    def at(cls, folder: Path, *, made_here: bool = False) -> KitRef:
+        """Return a kit in any folder, such as one of a bundle.
 
         Raises OSError, ValueError, KeyError, TypeError: there is no valid ``kit.json``.
         """
         text = bounded_content(folder / "kit.json", MANIFEST_BYTES_MAX)
         manifest = json.loads(text)
         candidate = Candidate.model_validate(manifest["candidate"])
-        return cls._described(candidate, folder.resolve(), hashlib.sha256(text).hexdigest(), manifest)
+        described = cls._described(candidate, folder.resolve(), hashlib.sha256(text).hexdigest(), manifest)
+        return described.model_copy(update={"made_here": made_here})
 
     @classmethod
     def _described(cls, candidate: Candidate, folder: Path, digest: str, manifest: dict[str, Any]) -> KitRef:

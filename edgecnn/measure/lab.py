@@ -221,5 +221,6 @@ def why_not_runnable(kit: KitRef, lab: Lab) -> Failed | None:
 
 def why_test_fails(kit: KitRef, lab: Lab, words: tuple[str, ...] = (), passing: tuple[str, ...] = ()) -> Failed | None:
     """Return how the kit fails its self-test with golden logits; None if it passes. ``words``: options of the command."""
-    tested = tried(lambda: lab.host.run(Task(kit.folder, "selftest", words), lease_s=SELF_TEST_LEASE_S, tell=lab.tell), passing)
+    task = Task(kit.folder, "selftest", words, made_here=kit.made_here)
+    tested = tried(lambda: lab.host.run(task, lease_s=SELF_TEST_LEASE_S, tell=lab.tell), passing)
     return tested if isinstance(tested, Failed) else None

@@ -251,7 +251,8 @@ def empty_folder(work: Path) -> None:
 
 
 def _bench(request: RaceRequest, schedule: Schedule, lab: Lab, folder: Path) -> None:
-    task = Task(request.kits[0].folder, "bench", out=folder, schedule=schedule)
+    made_here = all(kit.made_here for kit in request.kits)
+    task = Task(request.kits[0].folder, "bench", out=folder, schedule=schedule, made_here=made_here)
     lab.host.run(task, lease_s=2 * request.timeout_s, tell=lab.doing(request.title).tell)
     with usable(lab.board, request.title):
         require_as_scheduled(schedule, folder)

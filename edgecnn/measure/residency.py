@@ -61,7 +61,7 @@ def traced_residency(kit: KitRef, macs: MacTable, lab: Lab) -> Profile:
         if (work / "run-00000.json").exists():  # left by a trace that could not be read, perhaps of another runtime
             empty_folder(work)
         schedule = Schedule((item,), RUN_TIMEOUT_S)
-        task = Task(kit.folder, "bench", out=work, schedule=schedule)
+        task = Task(kit.folder, "bench", out=work, schedule=schedule, made_here=kit.made_here)
         lab.host.run(task, lease_s=2 * RUN_TIMEOUT_S, tell=lab.doing(f"trace {kit.candidate.id}").tell)
         with usable(lab.board, "trace"):
             require_as_scheduled(schedule, work)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Final
 
 from safetensors.torch import save_file
 
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.weights import (
     WEIGHTS_UNAVAILABLE,
+    WEIGHTS_UNREADABLE,
     WeightsCorrupt,
     weights_corrupt,
 )
+from edgecnn.hosts.sandbox import MEMORY_BYTES, WRITTEN_BYTES, Allowed, call_sandboxed
 from edgecnn.models.networks import unwrapped_weights
 from edgecnn.models.weights import download_from_hub, hub_folder, package_file
 from edgecnn.models.weights_file import STATISTICS
@@ -20,6 +25,11 @@ from edgecnn.store.disk import download, sha256_of
 from edgecnn.store.failures import prefer_system_error
 from edgecnn.values.arch import ArchSpec, PretrainedWeights
 from edgecnn.values.stage import Progress
+
+_READING_S: Final = 1800.0
+"""Time-out of reading and converting a file."""
+_COPIES: Final = 10
+"""Memory of a file in sizes of the file: as read, unwrapped, renamed, compared with networks of the catalogue, and written."""
 
 
 def fetch_weights(spec: ArchSpec, own_file: Path | None, out: Path, tell: Progress) -> None:
@@ -34,9 +44,48 @@ def fetch_weights(spec: ArchSpec, own_file: Path | None, out: Path, tell: Progre
         DownloadFailed, WeightsCorrupt, WeightsUnavailable, WEIGHTS_UNREADABLE, WeightsDoNotFit: see ``FetchStage.make``.
     """
     original = own_file if own_file is not None else _published(spec, out / "resume", tell)
+    arguments = {"spec": spec.model_dump(mode="json"), "original": str(original), "own": own_file is not None, "out": str(out)}
+    _call("write_weights", arguments, original, out, tell)
+    shutil.rmtree(out / "resume", ignore_errors=True)
+
+
+def check_weights(spec: ArchSpec, path: Path) -> None:
+    """Check in a sandbox that a user's file fits a network. Raises as ``unwrapped_weights``."""
+    _call("read_weights_only", {"spec": spec.model_dump(mode="json"), "original": str(path)}, path)
+
+
+def _call(
+    function: str, arguments: Mapping[str, Any], original: Path, out: Path | None = None, tell: Progress | None = None
+) -> None:
+    """Call a function of this module in a sandbox that reads only the original file, with memory for a file of its size."""
+    size = original.stat().st_size
+    allowed = Allowed(
+        read=(original,),
+        write=() if out is None else (out,),
+        memory_bytes=MEMORY_BYTES + _COPIES * size,
+        file_bytes=max(WRITTEN_BYTES, 2 * size),
+    )
+
+    def fault(because: str) -> EdgecnnError:
+        return WEIGHTS_UNREADABLE(path=original, reason=f"reading it ended its process: {because}")
+
+    call_sandboxed(f"{__name__}:{function}", arguments, allowed, limit_s=_READING_S, fault=fault, tell=tell)
+
+
+def read_weights_only(spec: Mapping[str, Any], original: str) -> None:
+    """Read a file in the sandbox. Raises as ``unwrapped_weights``."""
+    unwrapped_weights(ArchSpec.model_validate(spec), Path(original))
+
+
+def write_weights(spec: Mapping[str, Any], original: str, own: bool, out: str, tell: Progress) -> None:  # noqa: FBT001 - by name
+    """Convert a file in the sandbox, and write ``weights.safetensors`` and ``weights.json``. Raises as ``unwrapped_weights``."""
+    _write_weights(ArchSpec.model_validate(spec), Path(original), own, Path(out), tell)
+
+
+def _write_weights(spec: ArchSpec, original: Path, own: bool, out: Path, tell: Progress) -> None:  # noqa: FBT001
     weights = unwrapped_weights(spec, original)
     state = {name: tensor.contiguous() for name, tensor in weights.tensors.items()}
-    published = spec.weights if own_file is None else None
+    published = None if own else spec.weights
     facts = {
         "source": published.source if published else "a file of the user",
         "licence": published.licence if published else "as its owner says",
@@ -46,13 +95,12 @@ def fetch_weights(spec: ArchSpec, own_file: Path | None, out: Path, tell: Progre
         "classes": int(state[f"{spec.head}.weight"].shape[0]),
         "parameters": sum(tensor.numel() for name, tensor in state.items() if not name.endswith(STATISTICS)),
     }
-    if weights.removed and own_file is not None:
+    if weights.removed and own:
         facts["read_as"] = list(weights.removed)
         tell.note(f"{original.name}: read as {', '.join(weights.removed)}")
     with prefer_system_error(out / "weights.safetensors", sum(tensor.nbytes for tensor in state.values())):
         save_file(state, out / "weights.safetensors", metadata={"format": "pt"})
     (out / "weights.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", "utf-8")
-    shutil.rmtree(out / "resume", ignore_errors=True)
 
 
 def _published(spec: ArchSpec, resume: Path, tell: Progress) -> Path:

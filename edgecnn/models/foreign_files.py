@@ -5,7 +5,6 @@ Nothing is parsed: the first bytes of a file, the names in a zip archive or the 
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from itertools import islice
@@ -15,7 +14,7 @@ from typing import Final, NamedTuple
 from edgecnn.errors.custom_model import FOREIGN_MODEL, custom_model_unusable
 from edgecnn.errors.wording import first_of, shell_word
 from edgecnn.runner.files import open_regular
-from edgecnn.store.disk import DAMAGED_ZIP, json_object, refuse_known_cause
+from edgecnn.store.disk import DAMAGED_ZIP, bounded_zip, json_object, refuse_known_cause
 
 HEAD_BYTES: Final = 1024
 _ZIP: Final = b"PK\x03\x04"
@@ -224,7 +223,7 @@ def _zip_form(path: Path, head: bytes) -> ForeignForm | None:
     if not head.startswith(_ZIP):
         return None
     try:
-        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+        with open_regular(path) as file, bounded_zip(file) as archive:
             names = archive.namelist()
             if any(name.endswith(("/constants.pkl", "/archive_format")) for name in names):
                 return None  # a torch program

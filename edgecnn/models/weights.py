@@ -197,9 +197,9 @@ def _file_answer(spec: ArchSpec, choice: str) -> WeightsAnswer:
     _refuse_other_than_file(path)
     format_of(path)
     if spec.origin == "timm":  # torch is installed already, and all files of the Hub share one name
-        from edgecnn.models.networks import read_weights
+        from edgecnn.models.fetching import check_weights
 
-        read_weights(spec, path)
+        check_weights(spec, path)
     try:
         str(path.resolve()).encode("utf-8")
         sha256 = sha256_of(path)

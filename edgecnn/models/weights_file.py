@@ -22,7 +22,7 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.weights import WEIGHTS_UNREADABLE, weights_hold_objects
 from edgecnn.models.foreign_files import HEAD_BYTES, form_of_head, form_of_zip
 from edgecnn.runner.files import open_regular
-from edgecnn.store.disk import DAMAGED_ZIP, refuse_known_cause
+from edgecnn.store.disk import DAMAGED_ZIP, bounded_zip, refuse_known_cause
 from edgecnn.values.arch import ArchSpec
 
 WeightsFormat = Literal["safetensors", "torch"]
@@ -110,7 +110,7 @@ def _safetensors(path: Path, file: IO[bytes], size: int) -> WeightsFormat:
 
 def _torch_zip(path: Path, file: IO[bytes]) -> WeightsFormat:
     try:
-        with zipfile.ZipFile(file) as archive:
+        with bounded_zip(file) as archive:
             names = archive.namelist()
             pickled = next((name for name in names if name.endswith("/data.pkl") and name.count("/") == 1), None)
             if pickled is None:

@@ -38,6 +38,7 @@ from edgecnn.models.compound import scaled_or_same
 from edgecnn.models.foreign_files import refuse_foreign
 from edgecnn.planning.preprocessing_search import CustomFile, find_preprocessing
 from edgecnn.planning.stated_preprocessing import stated_for
+from edgecnn.runner.model_files.onnx_files import named_beside
 from edgecnn.store.disk import stamp_from, user_path
 from edgecnn.training.settings import sleeping_threads
 from edgecnn.values.arch import ArchSpec
@@ -251,25 +252,20 @@ def _examine(
 ) -> tuple[CustomModel, dict[str, Any]]:
     """Examine the file. Also return the stamps that its files had before they were read, so that later changes are noticed."""
     with sleeping_threads():
-        from edgecnn.graph.custom.file import files_beside, read_file
-        from edgecnn.graph.custom.onnx_entry import digest_of_model
-        from edgecnn.graph.custom.trial import try_file
+        from edgecnn.graph.custom.trial import examine_file
 
     size, stated = recipe.model.resolution_px, stated_for(Path(recipe.model.onnx or "").expanduser())
-    tell.step("reading the model", 0, 2)
+    tell.step("reading the model", 0, 1)
+    before = {name: stamp_from((path.parent / name).stat()) for name in (path.name, *named_beside(path))}
     try:
-        try_file(path, form, size, recipe.model.output)
+        says = examine_file(path, form, size, recipe.model.output)
     except InputSizeOpen:
         if size is not None or stated is None or stated.size_px is None:
             raise
         size = stated.size_px
-        try_file(path, form, size, recipe.model.output)
-    tell.step("reading the model", 1, 2)
-    beside = files_beside(path, form)
-    stamps = {str(path.parent / name): stamp_from((path.parent / name).stat()) for name in (path.name, *beside)}
-    content = digest_of_model(path, beside)
-    says = read_file(path, form, size, recipe.model.output)
-    tell.step("reading the model", 2, 2)
+        says = examine_file(path, form, size, recipe.model.output)
+    stamps = {str(path.parent / name): before[name] for name in (path.name, *says.beside)}
+    tell.step("reading the model", 1, 1)
     if data.labelled and says.entry.classes != len(data.classes):
         raise custom_model_classes_differ(path=path, classes=says.entry.classes, data=data.root, names=data.classes)
     entry = _entry_for_labels(says.entry, data, path)
@@ -277,7 +273,7 @@ def _examine(
     preprocessing = find_preprocessing(CustomFile(path=path, entry=entry, stated=stated), recipe.preprocessing, source, tell)
     if not (data.multi_label or entry.ends_in_sigmoid):
         entry = _entry_for_answers(entry, preprocessing.answers, are_shares=entry.ends_in_shares or says.entry.ends_in_sigmoid)
-    about = {"path": str(path), "content": content, "entry": entry, "parameters": says.parameters}
+    about = {"path": str(path), "content": says.content, "entry": entry, "parameters": says.parameters}
     feeding = {
         "feeding": preprocessing.feeding,
         "stated_by": preprocessing.stated_by,

@@ -191,22 +191,22 @@ def _distinct_answers(
     custom: CustomFile, ways: Sequence[Feeding], decoded: Callable[[PixelRecipe], NDArray[np.uint8]], tell: Progress
 ) -> tuple[list[Feeding], list[NDArray[np.float32]]]:
     """Return the ways that give the model different inputs, and its answers to each. Images are decoded once per shape."""
-    from edgecnn.graph.custom.file import open_file
+    from edgecnn.graph.custom.trial import SandboxedFile
 
-    session = open_file(custom.path, custom.entry)
     answers_by_feed: dict[object, tuple[int, NDArray[np.float32]]] = {}
     done = 0
-    for shape in dict.fromkeys(way.pixels for way in ways):
-        pixels = decoded(shape)  # only one shape is in memory at a time
-        digest = pixels_sha256(pixels)
-        for number, way in enumerate(ways):
-            if way.pixels != shape:
-                continue
-            tell.step("trying preprocessings", done, len(ways))
-            done += 1
-            same = (digest, way.normalization, way.channels)
-            if same not in answers_by_feed:
-                answers_by_feed[same] = number, session.answers(pixels, way)
+    with SandboxedFile(custom.path, custom.entry) as session:
+        for shape in dict.fromkeys(way.pixels for way in ways):
+            pixels = decoded(shape)  # only one shape is in memory at a time
+            digest = pixels_sha256(pixels)
+            for number, way in enumerate(ways):
+                if way.pixels != shape:
+                    continue
+                tell.step("trying preprocessings", done, len(ways))
+                done += 1
+                same = (digest, way.normalization, way.channels)
+                if same not in answers_by_feed:
+                    answers_by_feed[same] = number, session.answers(pixels, way)
     tell.step("trying preprocessings", len(ways), len(ways))
     kept = sorted(answers_by_feed.values(), key=lambda numbered: numbered[0])
     return [ways[number] for number, _ in kept], [answers for _, answers in kept]

@@ -148,7 +148,7 @@ class MlflowTracker:
     def _run_address(self, run: Run) -> str:
         if not self._at.uri.startswith("http"):
             return self.shown
-        return f"{self._at.uri.rstrip('/')}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+        return f"{hide_user(self._at.uri).rstrip('/')}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
 
     def _check_store(self) -> None:
         """Refuse folders, which MLflow accepts only with a setting, and databases without SQLAlchemy."""
@@ -244,6 +244,6 @@ def _error_reason(error: Exception, at: Address) -> str:
         return refused.group(1).lower()
     if "timed out" in text:
         return "it did not answer in time"
-    for secret in filter(None, (at.password, at.uri if "@" in at.uri else None)):
+    for secret in filter(None, (at.password, at.uri if re.search("[@?]", at.uri) else None)):
         text = text.replace(secret, "…")
     return re.sub(r"//\S*@", "//…@", text)[:300] or type(error).__name__

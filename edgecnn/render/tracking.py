@@ -100,9 +100,13 @@ def misread(text: str, because: str) -> EdgecnnError:
     return TRACKER_MISREAD(text=hide_user(text), because=because, takes="; ".join(kind.takes for kind in TRACKERS))
 
 
+_QUERY: Final = re.compile(r"([?&;#][^=&;#\s]*=)[^&;#\s]*")
+"""A parameter of an address. Any of them may be a secret, whatever its name is."""
+
+
 def hide_user(text: str) -> str:
-    """Replace everything before the last @ of an address, which may be mistyped."""
-    return re.sub(r"^([\w-]*:)?([\w+.-]*://)?.*@", r"\1\2…@", text)
+    """Replace everything before the last @ of an address, which may be mistyped, and the values of its parameters."""
+    return _QUERY.sub(r"\1…", re.sub(r"^([\w-]*:)?([\w+.-]*://)?.*@", r"\1\2…@", text))
 
 
 _SENT_FILES: Final = (REPORT, PAGE, "report.md", BUNDLE)

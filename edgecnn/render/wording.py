@@ -7,8 +7,12 @@ import io
 import json
 import re
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from edgecnn.errors.base import controls_terminal, visible
+from edgecnn.errors.wording import listed
+from edgecnn.values.cells import guarded_cell
+from edgecnn.values.sandbox import Confinement, Restriction
 
 
 def visible_lines(text: str) -> str:
@@ -73,28 +77,15 @@ def markdown_code(text: str) -> str:
     return f"{fence}{space}{line}{space}{fence}" if line else ""
 
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_OPENS_A_FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
-
-
 def csv_line(cells: Iterable[object]) -> str:
     """Return one line of CSV, with an apostrophe before each text that a spreadsheet would calculate.
 
     Numbers stay unchanged. If a spreadsheet with another separator would split a cell, all cells are quoted.
     """
-    texts = [str(cell) for cell in cells]
-    safe = [f"'{text}" if _may_be_formula(text) else text for text in texts]
+    safe = [guarded_cell(str(cell)) for cell in cells]
     line, splits = io.StringIO(), any(sign in text for text in safe for sign in ";\t\r\n")
     csv.writer(line, lineterminator="", quoting=csv.QUOTE_ALL if splits else csv.QUOTE_MINIMAL).writerow(safe)
     return line.getvalue()
-
-
-def _may_be_formula(text: str) -> bool:
-    """Return whether a spreadsheet may calculate the text. It skips blanks and invisible characters before a formula."""
-    if _NUMBER.fullmatch(text):
-        return False
-    first = next((sign for sign in text if sign.isprintable() and not sign.isspace()), "")
-    return first in _OPENS_A_FORMULA or text.startswith(("\t", "\r", "\n"))
 
 
 def names_by_reason(reasons: Mapping[str, str]) -> dict[str, str]:
@@ -162,3 +153,20 @@ def duration_text(seconds: float) -> str:
 def duration_range_text(low: float, high: float) -> str:
     """``48 s to 5 min``; one figure if both ends round to the same."""
     return duration_text(low) if duration_text(low) == duration_text(high) else f"{duration_text(low)} to {duration_text(high)}"
+
+
+_UNRESTRICTED: Final[Mapping[Restriction, str]] = {
+    "files": "reading and writing your files",
+    "truncation": "emptying your files",
+    "network": "opening connections",
+    "signals": "stopping other programs",
+    "limits": "using all memory and time",
+}
+
+
+def sandbox_text(confinement: Confinement) -> str:
+    """Describe the sandbox for files from elsewhere: what it does not prevent, and why."""
+    if not confinement.unrestricted:
+        return f"sandbox: complete (Landlock {confinement.landlock})"
+    why = f"Landlock {confinement.landlock}" if confinement.landlock else "this kernel has no Landlock"
+    return f"sandbox: does not prevent {listed([_UNRESTRICTED[name] for name in confinement.unrestricted])} ({why})"

@@ -33,7 +33,7 @@ from edgecnn.results.origin import TRUNK_KINDS, whole_entry
 from edgecnn.results.shipped import ShippedKit, shipped_kit, step_of_another
 from edgecnn.runner.causes import cause_of_change
 from edgecnn.runner.files import bounded_content, open_regular
-from edgecnn.store.disk import DOCUMENT_BYTES_MAX, sha256_of
+from edgecnn.store.disk import DOCUMENT_BYTES_MAX, inside, sha256_of
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.base import Value, another_schema
@@ -123,8 +123,10 @@ def build_folder(text: str) -> Path | None:
     raise no_build_to_judge(path, "the folder does not exist", builds_near(path))
 
 
-def finished_build(folder: Path) -> FinishedBuild:
+def finished_build(folder: Path, bundle: Path | None = None) -> FinishedBuild:
     """Read the folder of a finished build.
+
+    ``bundle``: a verified copy of its bundle, which is used instead of the one in the folder.
 
     Raises:
         NoBuildToJudge: there is no ``report.json`` or no bundle.
@@ -139,7 +141,7 @@ def finished_build(folder: Path) -> FinishedBuild:
         because = system_reason(error)
     if because is not None:
         raise no_build_to_judge(folder, because, builds_near(folder))
-    report, shipped = read_report(folder), shipped_kit(folder)
+    report, shipped = read_report(folder), shipped_kit(bundle or folder)
     build = FinishedBuild(folder, shipped, report, *read_plan(folder, report.keys, again_of(report)))
     if all(row.kit != shipped.kit.digest for row in report.candidates):
         raise bundle_unreadable(path=folder / BUNDLE / CHOICE, because="report.json has no row of the kit that it names")
@@ -150,18 +152,19 @@ def finished_build(folder: Path) -> FinishedBuild:
 def check_files(kit: KitRef, command: str) -> None:
     """Check every file of a kit against its manifest.
 
-    Raises BUILD_DAMAGED: a file is missing or changed; ``command`` restores it.
+    Raises BUILD_DAMAGED: a file is missing or changed; ``command`` restores it. NAME_NOT_PLAIN: a name leaves the kit.
     """
     for name, fact in kit.manifest["files"].items():
+        path = inside(kit.folder, *str(name).split("/"))
         try:
-            digest = sha256_of(kit.folder / name)
+            digest = sha256_of(path)
         except OSError as error:
-            raise BUILD_DAMAGED(path=kit.folder / name, because=system_reason(error), command=command) from error
+            raise BUILD_DAMAGED(path=path, because=system_reason(error), command=command) from error
         if digest != fact["sha256"]:
-            opening, size = partial(open_regular, kit.folder / name), (kit.folder / name).stat().st_size
+            opening, size = partial(open_regular, path), path.stat().st_size
             cause = cause_of_change(opening, size, (fact["bytes"], fact["sha256"]), kit.folder)
             because, hint = cause or (f"its SHA-256 is {digest[:12]}…, in kit.json {fact['sha256'][:12]}…", command)
-            raise BUILD_DAMAGED(path=kit.folder / name, because=because, command=hint)
+            raise BUILD_DAMAGED(path=path, because=because, command=hint)
 
 
 def read_plan(folder: Path, report_keys: Mapping[str, str], again: str) -> KeptPlan:

@@ -8,7 +8,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from edgecnn.errors.data import ManifestUnreadable
+from edgecnn.hosts.sandbox import needs_of
 from edgecnn.measure.evaluate import prepared_digests
+from edgecnn.measure.kits import KitRef
 from edgecnn.store.entry import flattened, read_entry, shown, trusted_entry
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
@@ -161,6 +163,17 @@ def whole_kit(store: Store, digest: str) -> Artifact | None:
     """Return the packaged kit with its files checked and its use recorded; None if a file is missing or changed."""
     made = kit_artifact(store, digest)
     return None if made is None else _trusted(store, made)
+
+
+def kit_of_store(kit: KitRef, store: Store) -> KitRef:
+    """Return this store's own copy of a kit that no sandbox can hold, if the store has it; otherwise the same kit.
+
+    A bundle of a build on this machine has the same kits, byte for byte, as the store.
+    """
+    if kit.made_here or needs_of(kit.manifest["session"]["module"]) is None:
+        return kit
+    made = whole_kit(store, kit.digest)
+    return kit if made is None else KitRef.of(kit.candidate, made).with_knobs(kit.knobs)
 
 
 def prepared_test(store: Store, pixels: str) -> Artifact | None:

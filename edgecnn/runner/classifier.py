@@ -49,6 +49,11 @@ class Classifier:
         self._lock = threading.Lock()
 
     @property
+    def sha256(self) -> str:
+        """SHA-256 of the kit's ``kit.json``, which lists every other file with its own."""
+        return self.kit.sha256
+
+    @property
     def labels(self) -> Tuple[str, ...]:
         """All classes, in the order of the model's output."""
         return self.kit.manifest.labels

@@ -238,7 +238,7 @@ class PackageStage(Stage):
     def _test(self, kit: Path, tell: Progress) -> None:
         """Run the kit's self-test, unless this machine lacks its runtime, browser or GPU."""
         try:
-            LocalHost().run(Task(kit, "selftest"), lease_s=SELF_TEST_LEASE_S, tell=tell)
+            LocalHost().run(Task(kit, "selftest", made_here=True), lease_s=SELF_TEST_LEASE_S, tell=tell)
         except OF_THE_DISK:
             raise
         except EdgecnnError as error:

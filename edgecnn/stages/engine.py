@@ -51,16 +51,17 @@ class CompileStage(Stage):
         """Build on this machine (``make_on``)."""
         self.make_on(LocalHost(), input_paths, out, tell)
 
-    def make_on(self, host: Host, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
-        """Build on a host, and read the planned precisions.
+    def make_on(self, host: Host, input_paths: Mapping[Role, Path], out: Path, tell: Progress, *, made_here: bool = True) -> None:
+        """Build on a host, and read the planned precisions. ``made_here``: whether the kit is from this store.
 
         Raises:
             RunnerFailed: the builder is missing, the file cannot be parsed or built, or uint8 was read as int8.
             BuildLogUnreadable: the log does not contain the planned precisions.
         """
-        task = Task(input_paths["kit"], "build-engine", self._options(), out=out)
+        task = Task(input_paths["kit"], "build-engine", self._options(), out=out, made_here=made_here)
         host.run(task, lease_s=LEASE_S, tell=tell)
-        _write_planned(input_paths["kit"], out)
+        if made_here:
+            _write_planned(input_paths["kit"], out)
 
     def _options(self) -> tuple[str, ...]:
         return ("--package", self.package, *(word for name in self.capabilities for word in ("--capability", name)))
@@ -98,7 +99,7 @@ class EngineStage(CompileStage):
         """No packages of this machine: the version of the device's builder is in ``builder``."""
         return ()
 
-    def make_on(self, host: Host, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make_on(self, host: Host, input_paths: Mapping[Role, Path], out: Path, tell: Progress, *, made_here: bool = True) -> None:
         """Build on the machine that ``builder`` describes.
 
         Raises:
@@ -107,7 +108,8 @@ class EngineStage(CompileStage):
             LINK_LOST: the connection broke; the same call continues.
         """
         building, options = out / ".building", ("--once", *self._options())
-        task = Task(input_paths["kit"], "build-engine", options, out=building, outputs={"--timing-cache": "timing.cache"})
+        files = {"--timing-cache": "timing.cache"}
+        task = Task(input_paths["kit"], "build-engine", options, out=building, outputs=files, made_here=made_here)
         try:
             host.run(task, lease_s=LEASE_S, tell=tell)
         except RunnerFailed:
@@ -120,6 +122,8 @@ class EngineStage(CompileStage):
         for path in sorted(path for path in building.iterdir() if path.is_file() and not path.name.startswith(".")):
             is_of_kit = path.suffix == ".plan" or path.name == "build.json"
             shutil.copyfile(path, (engines if is_of_kit else out) / path.name)
+        if not made_here:
+            return  # reading them parses the model
         try:
             _write_planned(input_paths["kit"], out)
         except BuildLogUnreadable as error:  # the engine works; only the planned precisions are missing

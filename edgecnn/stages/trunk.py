@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
 
-from edgecnn.errors.custom_model import CUSTOM_MODEL_CHANGED, KEPT_HEAD_DIFFERS
+from edgecnn.errors.custom_model import KEPT_HEAD_DIFFERS
 from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import libraries_of
 from edgecnn.training.settings import ProbeSettings, sleeping_threads
@@ -112,11 +112,11 @@ class AdoptStage(Stage):
         if self.entry.form is not None:
             require_packages(("torch", "onnxscript"), extra="train", needed_for=f"a {self.entry.form} file")
         with sleeping_threads():
-            from edgecnn.graph.custom.file import CustomRequest, digest_of_file, make_custom_trunk
+            from edgecnn.graph.custom.file import CustomRequest
+            from edgecnn.graph.custom.trial import make_trunk_in_sandbox
 
-        if digest_of_file(input_paths["model"], self.entry.form) != self.inputs["model"]:
-            raise CUSTOM_MODEL_CHANGED(path=input_paths["model"])
-        make_custom_trunk(CustomRequest(input_paths["model"], input_paths["pixels"], self.entry, self.feeding), out, tell)
+        request = CustomRequest(input_paths["model"], input_paths["pixels"], self.entry, self.feeding)
+        make_trunk_in_sandbox(request, out, self.inputs["model"], tell)
 
 
 _MAKES = ("numpy", "onnx", "onnxscript", "pillow", "safetensors", "torch", "torchvision")

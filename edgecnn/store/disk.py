@@ -22,15 +22,17 @@ import zlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeVar
+from typing import IO, Any, BinaryIO, Final, TypeVar
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.recipes import FILE_UNREADABLE, not_toml
+from edgecnn.errors.store import NAME_NOT_PLAIN
 from edgecnn.errors.usage import WRONG_BYTES
 from edgecnn.errors.weights import DOWNLOAD_FAILED
 from edgecnn.runner.causes import cause_in, cause_of_file
 from edgecnn.runner.files import UnfitFile, bounded_content, open_regular
 from edgecnn.values.artifact import FileFact
+from edgecnn.values.base import plain_name_fault
 from edgecnn.values.stage import Progress
 from edgecnn.values.toml import parsed
 
@@ -330,6 +332,57 @@ def refuse_known_cause(path: Path, content: bytes | None = None) -> None:
     cause = cause_of_file(path) if content is None else cause_in(content, path)
     if cause is not None:
         raise WRONG_BYTES(file=path, because=cause.why, hint=cause.fix)
+
+
+_ZIP_END: Final = struct.Struct("<4s4H2LH")
+_ZIP64_LOCATOR: Final = struct.Struct("<4sLQL")
+_ZIP64_END: Final = struct.Struct("<4sQ2H2L4Q")
+"""The end records of a zip (PKWARE APPNOTE 6.3.10, 4.3.14 to 4.3.16)."""
+_ZIP_ENTRY_BYTES: Final = 46
+"""An entry of a zip's directory without its name, extra data and comment (4.3.12)."""
+ZIP_ENTRIES_MAX: Final = 100_000
+"""Entries of a zip that is a model, weights, or a file of another tool; these have one entry for each tensor."""
+
+
+def bounded_zip(stream: IO[bytes], most_entries: int = ZIP_ENTRIES_MAX) -> zipfile.ZipFile:
+    """Open a zip unless its directory is too large. zipfile reads the whole directory at once, 15,000 entries a second.
+
+    Raises zipfile.BadZipFile: too many entries, or no zip. Others of ``DAMAGED_ZIP``.
+    """
+    size = stream.seek(0, os.SEEK_END)
+    tail_bytes = min(size, _ZIP_END.size + (1 << 16))  # a comment follows the record
+    stream.seek(size - tail_bytes)
+    tail = stream.read(tail_bytes)
+    at = tail.rfind(b"PK\5\6")
+    if at < 0 or len(tail) - at < _ZIP_END.size:
+        raise zipfile.BadZipFile("File is not a zip file")
+    entries, length = _ZIP_END.unpack_from(tail, at)[4:6]
+    locator = at - _ZIP64_LOCATOR.size
+    if locator >= 0 and tail[locator : locator + 4] == b"PK\6\7":
+        stream.seek(_ZIP64_LOCATOR.unpack_from(tail, locator)[2])
+        record = stream.read(_ZIP64_END.size)
+        if len(record) == _ZIP64_END.size and record.startswith(b"PK\6\6"):
+            entries, length = _ZIP64_END.unpack(record)[7:9]
+    if max(entries, length // (_ZIP_ENTRY_BYTES + (1 << 10))) > most_entries:
+        raise zipfile.BadZipFile(f"it has more than {most_entries:,} entries")
+    stream.seek(0)
+    return zipfile.ZipFile(stream)
+
+
+def inside(folder: Path, *names: str, links: bool = False) -> Path:
+    """Return a path below a folder, by names that may be from a record.
+
+    ``links``: whether links may be on the way, as in a store that is spread over disks. Raises NAME_NOT_PLAIN: a name is a path,
+    or a link is on the way.
+    """
+    path = folder
+    for name in names:
+        if fault := plain_name_fault(name):
+            raise NAME_NOT_PLAIN(name=name, folder=folder, because=fault)
+        path = path / name
+        if not links and path.is_symlink():
+            raise NAME_NOT_PLAIN(name=name, folder=folder, because="is a link")
+    return path
 
 
 def free_bytes(root: Path) -> int:

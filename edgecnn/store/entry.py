@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from edgecnn.errors.base import system_reason
 from edgecnn.runner.files import UnfitFile, bounded_content
-from edgecnn.store.disk import DOCUMENT_BYTES_MAX, Stamp, sha256_of, stamp_of
+from edgecnn.store.disk import DOCUMENT_BYTES_MAX, Stamp, inside, sha256_of, stamp_of
 from edgecnn.values.artifact import Artifact, FileFact, FoundInput, InputFact, Record
 from edgecnn.values.stage import Key, Role, Stage, canonical_json, digest_of
 
@@ -42,7 +42,10 @@ UNPACKING = ".unpacking."
 
 @dataclass(frozen=True)
 class Layout:
-    """Paths under ``root``. Work, trash and entries share one file system, so that a rename can publish. Nothing is created."""
+    """Paths under ``root``. Work, trash and entries share one file system, so that a rename can publish. Nothing is created.
+
+    Kinds, keys and names may be from a record in a folder of results. Every method raises NAME_NOT_PLAIN for one that is a path.
+    """
 
     root: Path
 
@@ -73,19 +76,23 @@ class Layout:
 
     def entry(self, kind: str, key: str) -> Path:
         """Return the folder of a finished artifact."""
-        return self.artifacts / kind / key
+        return inside(self.artifacts, kind, key, links=True)
 
     def work(self, kind: str, name: str) -> Path:
         """Return the folder of unfinished work."""
-        return self.works / kind / name
+        return inside(self.works, kind, name, links=True)
 
     def lock(self, kind: str, name: str) -> Path:
         """Return the lock file of a name. It is never deleted: see ``locks``."""
-        return self.root / "locks" / kind / f"{name}.lock"
+        return inside(self.root / "locks", kind, f"{name}.lock", links=True)
 
     def stamps(self, kind: str, key: str) -> Path:
         """Return the stat index of an artifact. It is outside the entry, which therefore never changes."""
-        return self.root / "index" / kind / f"{key}.json"
+        return inside(self.root / "index", kind, f"{key}.json", links=True)
+
+    def subject(self, subject: str) -> Path:
+        """Return the folder of a subject's profiles."""
+        return inside(self.profiles, subject, links=True)
 
 
 def proof_of(unpacked: Path) -> Path:

@@ -50,7 +50,7 @@ def failure_of_maker(error: Exception, root: Path, doing: str) -> EdgecnnError |
     if any(_is_no_space(cause, root) for cause in causes) or (unnamed and free_bytes(root) < FULL_BELOW_BYTES):
         return STORE_FULL(root=root, free_bytes=free_bytes(root), doing=doing)
     if unnamed and _is_other_disk_full(root):
-        return _temporary_folder_full(doing)
+        return full_temporary_folder(doing)
     failed = next((cause for cause in causes if _is_no_access(cause, root)), None)
     if failed is None and unnamed:
         failed = refusal_of_disk(root)
@@ -80,7 +80,7 @@ def temporary_folder_errors(doing: str) -> Iterator[None]:
         nowhere = isinstance(error, FileNotFoundError) and error.filename is None  # ``tempfile`` found no usable folder
         if error.errno not in FULL_ERRNOS and not (nowhere and free_bytes(temporary_folder()) < FULL_BELOW_BYTES):
             raise
-        raise _temporary_folder_full(doing) from error
+        raise full_temporary_folder(doing) from error
 
 
 def temporary_folder_full(error: BaseException, root: Path, doing: str) -> EdgecnnError | None:
@@ -93,11 +93,11 @@ def temporary_folder_full(error: BaseException, root: Path, doing: str) -> Edgec
         return None
     folder, file = temporary_folder(), _failed_file(error)
     if file is not None:
-        return _temporary_folder_full(doing) if is_below(file, folder) and not is_below(file, root) else None
+        return full_temporary_folder(doing) if is_below(file, folder) and not is_below(file, root) else None
     if same_disk(folder, root) or _is_full(root):
         return None
     fuller = _is_full(folder) or free_bytes(folder) < free_bytes(root)
-    return _temporary_folder_full(doing) if fuller else None
+    return full_temporary_folder(doing) if fuller else None
 
 
 def _failed_file(error: OSError) -> object:
@@ -105,7 +105,8 @@ def _failed_file(error: OSError) -> object:
     return error.filename2 or error.filename
 
 
-def _temporary_folder_full(doing: str) -> EdgecnnError:
+def full_temporary_folder(doing: str) -> EdgecnnError:
+    """Return the error of a full temporary folder."""
     folder = temporary_folder()
     return TEMPORARY_FOLDER_FULL(folder=folder, free_bytes=free_bytes(folder), doing=doing)
 

@@ -83,7 +83,7 @@ class Profiles:
             if not _NAME.fullmatch(name) or name in (PROFILE, FACTS):
                 raise ValueError(f"{name!r} cannot name a profile's subject or file")
         digest = digest_of([profile.model_dump(mode="json"), {name: sha256_of(path) for name, path in named.items()}])
-        entry = self._layout.profiles / profile.subject / profile.what / f"{profile.moment:%Y%m%dT%H%M%SZ}-{digest[:12]}"
+        entry = self._layout.subject(profile.subject) / profile.what / f"{profile.moment:%Y%m%dT%H%M%SZ}-{digest[:12]}"
         with named_failures(self._layout.root, f"filing a profile of {profile.subject[:12]}"):
             existing = read_profile(entry)
             if isinstance(existing, StoredProfile):
@@ -102,7 +102,7 @@ class Profiles:
 
     def of(self, subject: str, what: str) -> tuple[StoredProfile, ...]:
         """Return the profiles of a subject, newest first. Damaged ones are skipped; ``verify`` reports them."""
-        folder = self._layout.profiles / subject / what
+        folder = self._layout.subject(subject) / what
         with named_failures(self._layout.root, f"reading profiles of {subject[:12]}"):
             entries = sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
             profiles = [profile for entry in entries if isinstance(profile := read_profile(entry), StoredProfile)]

@@ -48,18 +48,15 @@ def cost_of(named: str, scale: str | None = None, resolution_px: ImageSize | Non
 
     Raises for a network: UnknownArch, NOTHING_TO_SCALE, ScaleLeavesNoChannel, ResolutionUnderStride, SCALE_CONTRADICTS_RESOLUTION
     and the errors of ``require_size``. Raises for a file: MissingPackage, SCALE_OF_A_FILE and the errors of ``cost_of_file`` and
-    ``try_counting``.
+    ``call_about_file``.
     """
     if named.endswith(SUFFIX):
         if scale is not None:
             raise SCALE_OF_A_FILE(onnx=named)
         require_packages(("onnx",), extra="train", needed_for="cost")
-        from edgecnn.graph.custom.trial import try_counting
-        from edgecnn.graph.onnx_cost import cost_of_file
+        from edgecnn.graph.custom.trial import call_about_file
 
-        path = user_path(named)
-        try_counting(path)
-        return cost_of_file(path)
+        return NetworkCost.model_validate(call_about_file(user_path(named), "edgecnn.graph.onnx_cost:cost_as_json"))
     row = network_or_family(named)
     spec, size = scaled_or_same(row, scale, resolution_px, row.resolution_px)
     require_size(spec, size)

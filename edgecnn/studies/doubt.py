@@ -33,6 +33,7 @@ from edgecnn.store.entry import StageInputs
 from edgecnn.store.store import Store
 from edgecnn.studies.facts import ClassOutlook, ConfusedPair, DoubtedLabel, LabelDoubt
 from edgecnn.values.artifact import Artifact, FoundInput
+from edgecnn.values.cells import guarded_cell
 from edgecnn.values.command import Command
 from edgecnn.values.dataset import SPLIT_ROLES, Alike, DataSource, ImageEntry, SplitRole
 from edgecnn.values.resolved import Resolved
@@ -325,7 +326,8 @@ def _list_csv(source: ImageSource, judged: _JudgedLabels, *, has_splits: bool) -
     for entry in [*doubted, *rest]:
         split = ["train" if entry.role == "calibration" else entry.role] if has_splits else []
         group = [entry.group or ""] if is_grouped else []
-        writer.writerow([entry.path, source.classes[entry.label], *split, *group, suggested.get(entry.path, "")])
+        cells = (entry.path, source.classes[entry.label], *split, *group, suggested.get(entry.path, ""))
+        writer.writerow([guarded_cell(cell) for cell in cells])
     return text.getvalue()
 
 

@@ -30,6 +30,7 @@ from edgecnn.devices.leases import Lease, Wait
 from edgecnn.errors.base import KEPT_IN, EdgecnnError, ExitCode, error_again
 from edgecnn.results.folder import REPORT, report_or_none
 from edgecnn.runner.runs.processes import kill_group
+from edgecnn.store.disk import inside
 from edgecnn.store.store import Store
 from edgecnn.sweeps.boards import Ended, Pool, bench_words, board_options, unraced
 from edgecnn.sweeps.file import Cell, group_by_training
@@ -165,7 +166,7 @@ def _wait_under_lease(lease: Lease, child: subprocess.Popen[bytes]) -> int:
 
 def log_path(out: Path, name: str) -> Path:
     """Return the path of a build's log."""
-    return out / LOGS / f"{name}.log"
+    return inside(out, LOGS, f"{name}.log")
 
 
 def ending_text(ended: Ended, log: Path) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from filelock import FileLock, Timeout
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 import edgecnn
 from edgecnn.comparing.side_by_side import shipped_since
@@ -30,6 +30,7 @@ from edgecnn.store.disk import (
     DOCUMENT_BYTES_MAX,
     Stamp,
     files_under,
+    inside,
     sha256_of,
     stamp_from,
     user_path,
@@ -38,7 +39,7 @@ from edgecnn.store.disk import (
 )
 from edgecnn.store.store import Store
 from edgecnn.sweeps.file import Cell
-from edgecnn.values.base import Value, another_schema
+from edgecnn.values.base import PlainName, Value, another_schema
 from edgecnn.values.recipe import DataChoice, GateChoice
 from edgecnn.values.stage import Progress, digest_of
 from edgecnn.values.verdict import Interval, Verdict
@@ -80,7 +81,7 @@ class Since(Value):
 class CellOutcome(Value):
     """How one build ended."""
 
-    name: str
+    name: PlainName
     asked: str
     """Digest of its request, made by ``fingerprints``."""
     exit_code: int
@@ -103,17 +104,25 @@ class SweepState(Value):
     version: str = edgecnn.__version__
     sweep: str
     """Path of the sweep file."""
-    cells: Mapping[str, str] = {}
+    cells: Mapping[PlainName, str] = {}
     """Build to the digest of its request in the last run."""
     tools: Mapping[str, str] = {}
     """Version of each tool in the last run."""
     gates: GateChoice = GateChoice()
     """Bounds of the last run, which replaced those of every build's recipe."""
-    outcomes: Mapping[str, CellOutcome] = {}
-    begun: tuple[str, ...] = ()
+    outcomes: Mapping[PlainName, CellOutcome] = {}
+    begun: tuple[PlainName, ...] = ()
     """Builds that have not ended since their start, so the request of the figures in their folders is not known."""
     set_aside: Mapping[str, str] = {}
     """Board, or board for a target, to the reason why the last call excluded it."""
+
+    @field_validator("outcomes")
+    @classmethod
+    def _require_own_names(cls, outcomes: Mapping[str, CellOutcome]) -> Mapping[str, CellOutcome]:
+        for name, outcome in outcomes.items():
+            if outcome.name != name:
+                raise ValueError(f"the outcome of {ascii(name)[:100]} has the name {ascii(outcome.name)[:100]}")
+        return outcomes
 
     def with_begun(self, name: str) -> SweepState:
         """Return the state with one more started build."""
@@ -126,8 +135,8 @@ class SweepState(Value):
 
 
 def build_folder(out: Path, name: str) -> Path:
-    """Return the results folder of a build of a sweep."""
-    return out / BUILDS / name
+    """Return the results folder of a build of a sweep. Raises NAME_NOT_PLAIN: see ``inside``."""
+    return inside(out, BUILDS, name)
 
 
 @contextmanager
@@ -273,7 +282,7 @@ def keep_earlier_report(out: Path, outcome: CellOutcome | None, fingerprint: str
     """
     if outcome is None or not outcome.reported or outcome.asked == fingerprint:
         return
-    folder, aside = build_folder(out, outcome.name), out / EARLIER / outcome.name
+    folder, aside = build_folder(out, outcome.name), inside(out, EARLIER, outcome.name)
     report = report_or_none(folder)
     if report is None or report.made_at > outcome.ended_at:
         return
@@ -286,11 +295,11 @@ def keep_earlier_report(out: Path, outcome: CellOutcome | None, fingerprint: str
 
 def since(out: Path, name: str, store: Store) -> Since | None:
     """Compare a build with its kept earlier report; None if there is none, or one cannot be read."""
-    before, now = (report_or_none(folder) for folder in (out / EARLIER / name, build_folder(out, name)))
+    before, now = (report_or_none(folder) for folder in (inside(out, EARLIER, name), build_folder(out, name)))
     if before is None or now is None:
         return None
     try:
-        paired, changed = shipped_since(out / EARLIER / name, build_folder(out, name), store)
+        paired, changed = shipped_since(inside(out, EARLIER, name), build_folder(out, name), store)
     except EdgecnnError:
         return None
     return Since(

@@ -47,6 +47,28 @@ Dated = Annotated[str, AfterValidator(_require_moment)]
 """A text that ``utc_moment`` parses."""
 
 
+_NAME_BYTES_MAX = 255
+
+
+def plain_name_fault(name: str) -> str:
+    """Return why a text is not the name of one file or folder, such as ``../x``; empty if it is."""
+    if name in ("", ".", "..") or "/" in name or "\\" in name:
+        return "is not a plain name"
+    if not name.isprintable():
+        return "has unprintable characters"
+    return "is too long" if len(name.encode("utf-8", "surrogatepass")) > _NAME_BYTES_MAX else ""
+
+
+def _require_plain(name: str) -> str:
+    if fault := plain_name_fault(name):
+        raise ValueError(f"{ascii(name)[:100]} {fault}")
+    return name
+
+
+PlainName = Annotated[str, AfterValidator(_require_plain)]
+"""A name inside a record from which a path is made."""
+
+
 _SCHEMA = re.compile(r"edgecnn\.[a-z-]+/\d{1,9}")
 
 

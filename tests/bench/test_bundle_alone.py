@@ -17,7 +17,7 @@ import pytest
 
 from edgecnn.bench import bundle as bundle_bench
 from edgecnn.bench.bench import BenchRequest
-from edgecnn.bench.bundle import BundleBenchRequest, bench_bundle, require_trusted
+from edgecnn.bench.bundle import BundleBenchRequest, bench_bundle, trusted_bundle
 from edgecnn.bench.facts import BundleBench
 from edgecnn.bundle.verify import Trust
 from edgecnn.devices.machine import Machine
@@ -95,7 +95,7 @@ def test_where_signers_are_named_a_build_with_byte_code_beside_what_was_signed_i
     refused = CliRunner().invoke(app, strict)
     assert refused.exit_code == 2 and "[bundle-file-extra]" in refused.stderr.strip()
     with pytest.raises(EdgecnnError, check=BUNDLE_FILE_EXTRA.made):
-        require_trusted(tmp_path, Trust(signers=tmp_path / "signers"), Ear())
+        trusted_bundle(tmp_path, Trust(signers=tmp_path / "signers"), Ear()).__enter__()
     passed = CliRunner().invoke(app, [*strict, "--made-here"])
     assert "bundle-file-extra" not in passed.stderr, "its report is none, which is another matter"
 

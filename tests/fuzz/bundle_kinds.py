@@ -23,13 +23,9 @@ from tests.bundle.sealed import KIT_FOLDER, copied, published, reseal, reseal_fi
 from tests.bundle.test_signing import allow, signed
 from tests.data.folders import fill
 from tests.fuzz.kind import Kind
-from tests.fuzz.mutations import of_bytes, of_entry, of_json, of_message, of_words, of_zip
+from tests.fuzz.mutations import of_bytes, of_entry, of_json, of_message, of_zip
 from tests.runner.kits import make_kit
-from tests.runner.model_files.test_ncnn_param import NETWORK as NCNN_NETWORK
-from tests.runner.model_files.test_ncnn_param import NORMED
 from tests.runner.model_files.test_onnx_files import weights_elsewhere
-from tests.runner.model_files.test_openvino_ir import NETWORK as OPENVINO_NETWORK
-from tests.runner.model_files.tflite_files import Number, Numbers, sum_network, tflite_file
 
 _KIT = f"{KIT_FOLDER}/kit.json"
 
@@ -100,14 +96,6 @@ def _opened_kit(path: Path) -> object:
     return [kit.path(name) for name in kit.manifest.files]
 
 
-def _litert_seeds(_: Path) -> Sequence[bytes]:
-    """Weights in the FlatBuffer, with quantization, and behind it."""
-    quantized, behind = sum_network(), sum_network()
-    quantized[2][0][0][1][4] = {2: Numbers("f", [0.1]), 3: Numbers("q", [0]), 6: Number("i", 3)}
-    behind[4][1] = {1: Number("Q", 64), 2: Number("Q", 16)}
-    return [tflite_file(network) for network in (sum_network(), quantized, behind)]
-
-
 def _checked_model(path: Path) -> object:
     """By the check that the runner and ``edgecnn bundle verify`` share."""
     content = path.read_bytes()
@@ -152,9 +140,6 @@ BUNDLES: dict[str, Kind] = {
     "bundle.json, signed": Kind(MANIFEST, _signed_seeds, of_json, _signed),
     "choice.json, sealed again": Kind(CHOICE, partial(_seeds_of, CHOICE), of_json, partial(_sealed_again, CHOICE)),
     "kit.json, sealed again": Kind("kit.json", partial(_seeds_of, _KIT), of_json, partial(_sealed_again, _KIT)),
-    "litert": Kind("model.tflite", _litert_seeds, of_words, _checked_model),
-    "ncnn": Kind("model.param", lambda _: [NCNN_NETWORK.encode(), NORMED.encode()], of_bytes, _checked_model),
-    "openvino": Kind("model.xml", lambda _: [OPENVINO_NETWORK.encode()], of_bytes, _checked_model),
     "onnx, weights apart": Kind("model.onnx", _apart_seeds, of_message(ModelProto), _checked_model),
     "kit.json": Kind("kit.json", _kit_seeds, of_json, _opened_kit),
     "evidence": Kind("evidence.json", _evidence_seeds, of_json, lambda path: verify_evidence(path, EvidenceTrust(None))),

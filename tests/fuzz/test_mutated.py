@@ -18,7 +18,7 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.graph.custom.form import form_of
-from edgecnn.graph.custom.trial import try_file
+from edgecnn.graph.custom.trial import examine_file
 from tests.fuzz.kinds import KINDS, SIZE
 from tests.fuzz.reading import FINE, GUIDED, TIME_S
 from tests.training.made import files_of
@@ -54,7 +54,7 @@ def test_every_changed_file_is_read_or_refused_in_one_line(
 def _read_or_refused(file: Path) -> None:
     """By the process with limits in which a build goes through it first."""
     try:
-        try_file(file, form_of(file), SIZE, 3 * TIME_S)
+        examine_file(file, form_of(file), SIZE, limit_s=3 * TIME_S)
     except EdgecnnError as error:
         assert error.exit_code is ExitCode.BAD_INPUT, error.line()
 

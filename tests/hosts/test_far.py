@@ -92,7 +92,7 @@ def test_a_runner_there_runs_without_pythonpath_and_is_told_so(tmp_path: Path, p
     kit = tmp_path / "far" / far.KITS / "a"
     kit.mkdir(parents=True)
     (kit / "runner.py").write_text("import json, os\nprint(json.dumps(dict(os.environ)))\n")
-    request = encode_request("run", kit=f"{far.KITS}/a", argv=[], locks=[], variables=VARIABLES)
+    request = encode_request("run", kit=f"{far.KITS}/a", argv=[], locks=[], variables=VARIABLES, sandbox=None)
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment = kept if path is None else {**kept, "PYTHONPATH": path}
     command = [sys.executable, far.__file__, str(tmp_path / "far")]

@@ -22,6 +22,7 @@ from edgecnn.devices.doctor.facts import (
 from edgecnn.errors.base import ExitCode
 from edgecnn.render.screens.machines import show_doctor
 from edgecnn.values.profile import Environment
+from edgecnn.values.sandbox import Confinement
 
 CHEAP = Addition(
     adds="INT8", command="pip install x", download_mib=70, disk_mib=256, beyond="edgecnn without extras", measured="so"
@@ -58,6 +59,7 @@ def a_report() -> DoctorReport:
             memory_mib=8192, memory_available_mib=None, memory_limit_mib=512, limits_known=True,
         ),
         environment=Environment(conditions={}, observed={}),
+        confinement=Confinement(landlock=0, unrestricted=("files", "signals")),
         disks=(FULL,),
         store=StoreFact(root="/s", state=State.WORKS, artifacts=3, profiles=1, mib=12.5, damaged=(), found="no damage"),
         parts=(

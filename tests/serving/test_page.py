@@ -9,12 +9,16 @@ import re
 from edgecnn.bundle.answering import Limits
 from edgecnn.bundle.predictions import Served
 from edgecnn.render.page.served import served_page
+from edgecnn.values.sandbox import Confinement
 from tests.serving.conftest import HOSTILE
 
 
 def test_hostile_names_of_bundle_and_kit_are_escaped() -> None:
     name = "$style</title><script>window.broken=1</script>"
-    page = served_page(Served(bundle="x", name=name, version=1, candidate="".join(HOSTILE), classes=4), Limits())
+    page = served_page(
+        Served(bundle="x", name=name, version=1, candidate="".join(HOSTILE), classes=4, confinement=Confinement(landlock=7)),
+        Limits(),
+    )
     text = page.html.decode("utf-8")
     assert text.count("<script") == 1
     assert text.count("<img") == 1
@@ -22,7 +26,10 @@ def test_hostile_names_of_bundle_and_kit_are_escaped() -> None:
 
 
 def test_the_policy_names_the_digest_of_its_script_and_of_its_style_and_nothing_outside_is_named() -> None:
-    page = served_page(Served(bundle="x", name="x", version=1, candidate="x", classes=4), Limits(body_bytes=1 << 19))
+    page = served_page(
+        Served(bundle="x", name="x", version=1, candidate="x", classes=4, confinement=Confinement(landlock=7)),
+        Limits(body_bytes=1 << 19),
+    )
     text = page.html.decode("utf-8")
     for element in ("script", "style"):
         (content,) = re.findall(f"<{element}>(.*?)</{element}>", text, re.DOTALL)
@@ -34,6 +41,8 @@ def test_the_policy_names_the_digest_of_its_script_and_of_its_style_and_nothing_
 
 
 def test_the_page_is_told_which_files_tools_leave_behind() -> None:
-    page = served_page(Served(bundle="x", name="x", version=1, candidate="x", classes=4), Limits())
+    page = served_page(
+        Served(bundle="x", name="x", version=1, candidate="x", classes=4, confinement=Confinement(landlock=7)), Limits()
+    )
     (names,) = re.findall(r'data-left-behind="([^"]*)"', page.html.decode("utf-8"))
     assert {"thumbs.db", "desktop.ini", "@eadir", "__macosx"} <= set(names.split("|"))

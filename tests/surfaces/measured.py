@@ -32,6 +32,7 @@ from edgecnn.values.layers import LayerCost, NetworkCost
 from edgecnn.values.profile import Environment
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import LatencyBaseline, Origin, PinnedBuild, ShippedKitFacts
+from edgecnn.values.sandbox import Confinement
 from edgecnn.values.verdict import Fidelity, Verdict
 from tests.bundle.evidence_records import EMULATED, a_network, an_emulated_kit, an_evidence
 from tests.fit.made import USED, report
@@ -178,14 +179,16 @@ def shipped(_: Path) -> str:
         made_here=("kits/x/measured",), remembered=2, warnings=("it was signed long ago",),
     )  # fmt: skip
     predictions = Predictions(
-        bundle="out/bundle", name="flowers", version=3, candidate="onnxruntime-int8", kit="k", knobs={},
+        bundle="out/bundle", sha256="a" * 64, name="flowers", version=3, candidate="onnxruntime-int8", kit="k", knobs={},
+        confinement=Confinement(landlock=7),
         predictions=(
             Predicted(file="a.jpg", labels=tuple(LabelShare(label=n, probability=p) for n, p in (("rose", 0.9), ("tulip", 0.1)))),
             Predicted(file="b.jpg", labels=()),
         ),
         unreadable=(Unreadable(file="c.jpg", because="it is cut off"),), skipped=("@eaDir (2 images)",),
     )  # fmt: skip
-    served = Served(bundle="b", name="flowers", version=3, candidate="onnxruntime-int8", classes=1000)
+    sandbox = Confinement(landlock=3, unrestricted=("signals",))
+    served = Served(bundle="b", name="flowers", version=3, candidate="onnxruntime-int8", classes=1000, confinement=sandbox)
     benched = BundleBench(
         version="0.1.0", made_at="2026-11-20T09:00:00+00:00", bundle=verified, device="cpu", built_for="cpu", machine="AMD EPYC",
         board=None, environment=HERE, images=BenchImages(source="none", said="no images"), candidates=(a_row(),),

@@ -32,9 +32,10 @@ from edgecnn.data.split_names import Part, split_name
 from edgecnn.errors.base import ROWS, EdgecnnError, system_reason
 from edgecnn.errors.data import ARCHIVE_UNUSABLE
 from edgecnn.errors.labels import SHARDS_WITHOUT_SPLIT
+from edgecnn.hosts.sandbox import Allowed, call_sandboxed
 from edgecnn.runner.causes import is_image_name, is_skipped
 from edgecnn.runner.files import bounded_content, open_regular
-from edgecnn.store.disk import refuse_known_cause, share_by_umask
+from edgecnn.store.disk import bounded_zip, refuse_known_cause, share_by_umask
 from edgecnn.store.entry import ARCHIVES, UNPACKING, Layout, proof_of
 from edgecnn.store.failures import named_failures
 from edgecnn.store.locks import Locks
@@ -52,6 +53,10 @@ ALLOWED_BYTES: Final = 1 << 30
 """Bytes that an archive may unpack to at any ratio."""
 FILES_MAX: Final = 5_000_000
 CHUNK: Final = 1 << 20
+_HEADER_MAX: Final = 1 << 16
+"""Longest header of a tar's entry. Paths have at most ``PATH_BYTES_MAX``, and extended headers a few more fields."""
+_UNPACKING_S: Final = 12 * 3600.0
+"""Time-out of unpacking; a terabyte from a slow disk takes half of it."""
 _REASON_MAX: Final = 300
 _DAMAGED: Final = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError,
@@ -110,7 +115,7 @@ def unpacked_folder(archives: Mapping[str, Path], cache: Path, tell: Progress) -
     """
     for archive in archives.values():
         refuse_known_cause(archive)
-    folder = cached_folder(_cache_name(archives), cache, lambda fresh: _unpack(archives, fresh, tell), tell)
+    folder = cached_folder(_cache_name(archives), cache, lambda fresh: _unpack_in_sandbox(archives, fresh, tell), tell)
     return innermost_folder(folder, ListingProgress(tell)) if "" in archives else folder
 
 
@@ -156,6 +161,22 @@ def _fill_folder(fill: Callable[[Path], None], folder: Path, tell: Progress) -> 
 def _digest_of_unpacked(folder: Path, tell: Progress) -> str:
     """Return a digest of names, sizes and times, which shows that the unpacked files are unchanged."""
     return hashlib.sha256(json.dumps(stamps_in(folder, ListingProgress(tell))).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _unpack_in_sandbox(archives: Mapping[str, Path], out: Path, tell: Progress) -> None:
+    largest = max(map(bytes_allowed, archives.values()))
+    allowed = Allowed(read=tuple(archives.values()), write=(out,), file_bytes=largest)
+    arguments = {"archives": {prefix: str(archive) for prefix, archive in archives.items()}, "out": str(out)}
+
+    def fault(because: str) -> EdgecnnError:
+        return ARCHIVE_UNUSABLE(file=next(iter(archives.values())), because=f"unpacking it ended its process: {because}")
+
+    call_sandboxed(f"{__name__}:unpack", arguments, allowed, limit_s=_UNPACKING_S, fault=fault, tell=tell)
+
+
+def unpack(archives: Mapping[str, str], out: str, tell: Progress) -> None:
+    """Unpack archives into a folder, in the sandbox. Raises ARCHIVE_UNUSABLE, SHARDS_WITHOUT_SPLIT: see ``unpacked_folder``."""
+    _unpack({prefix: Path(archive) for prefix, archive in archives.items()}, Path(out), tell)
 
 
 def _unpack(archives: Mapping[str, Path], out: Path, tell: Progress) -> None:
@@ -290,7 +311,7 @@ def members_of(archive: Path, stack: ExitStack) -> list[Member]:
     with archive_faults(archive):
         if not archive.name.lower().endswith(ZIP):
             return _members_of_tar(archive, stack)
-        file = stack.enter_context(zipfile.ZipFile(archive))
+        file = stack.enter_context(bounded_zip(stack.enter_context(open_regular(archive)), FILES_MAX))
         entries = (entry for entry in file.infolist() if not entry.filename.endswith("/"))
         return [Member(_member_name(entry), entry.file_size, _type_fault(entry), partial(file.open, entry)) for entry in entries]
 
@@ -312,15 +333,15 @@ def _type_fault(entry: zipfile.ZipInfo) -> str:
 
 
 class _BoundedReads:
-    """A stream that refuses to read a tar header larger than any real one."""
+    """A stream that refuses to read a tar header larger than any real one. ``longest``: of one read."""
 
     def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
+        self._stream, self.longest = stream, _HEADER_MAX
         self.seek, self.tell = stream.seek, stream.tell
 
     def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= CHUNK:
-            raise tarfile.ReadError(f"a header has more than {CHUNK:,} bytes")
+        if not 0 <= size <= self.longest:
+            raise tarfile.ReadError(f"a header has more than {self.longest:,} bytes")
         return self._stream.read(size)
 
 
@@ -329,10 +350,12 @@ def _members_of_tar(archive: Path, stack: ExitStack) -> list[Member]:
     plain = stack.enter_context(open_regular(archive))
     packed = not archive.name.lower().endswith(TARS[0])
     stream = stack.enter_context(cast("IO[bytes]", gzip.GzipFile(fileobj=plain))) if packed else plain
-    file = stack.enter_context(tarfile.open(fileobj=cast("Any", _BoundedReads(stream)), mode="r:"))  # noqa: SIM115
+    bounded = _BoundedReads(stream)
+    file = stack.enter_context(tarfile.open(fileobj=cast("Any", bounded), mode="r:"))  # noqa: SIM115
     members, left = list[Member](), bytes_allowed(archive)
     for number, entry in enumerate(iter(file.next, None), start=1):
-        cast("Any", file).members.clear()  # tarfile keeps every entry in memory
+        cast("Any", file).members.clear()  # tarfile keeps every entry in memory, and each its extended header
+        entry.pax_headers, file.pax_headers = {}, {}
         if entry.size < 0:  # tarfile would reread this entry in an endless loop
             raise tarfile.ReadError(f"its entry {ascii(entry.name)[:200]} has a negative size")
         left -= entry.size
@@ -344,6 +367,7 @@ def _members_of_tar(archive: Path, stack: ExitStack) -> list[Member]:
             members.append(Member(entry.name.removeprefix("./"), entry.size, fault, partial(_open_member, file, entry)))
         if left < 0:
             break
+    bounded.longest = CHUNK  # of contents
     return members
 
 

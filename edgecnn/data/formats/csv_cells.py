@@ -9,8 +9,11 @@ import csv
 import io
 import json
 import re
+import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
@@ -20,9 +23,11 @@ from edgecnn.data.formats.label_text import cell_text, plain_text
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.data import table_unusable
 from edgecnn.errors.wording import first_line, shell_word, shortened
+from edgecnn.hosts.sandbox import MEMORY_BYTES, Allowed, call_sandboxed
 from edgecnn.installed import require_packages
 from edgecnn.runner.files import open_regular
-from edgecnn.store.disk import encoding_of
+from edgecnn.store.disk import Stamp, encoding_of, stamp_of
+from edgecnn.values.cells import plain_cell
 
 CSV: Final = ".csv"
 TSV: Final = ".tsv"
@@ -51,6 +56,9 @@ _CHUNK_BYTES_MAX: Final = 512 << 20
 """Largest column in one row group, which is decompressed as a whole; a row group has at most a million rows."""
 _HEADER_BYTES: Final = 1 << 20
 """Upper limit of a column's headers and statistics in one row group."""
+_READING_S: Final = 1800.0
+"""Time-out of reading a Parquet file."""
+_ROWS: Final = "rows.jsonl"
 _LABELS_MAX: Final = 10_000
 """Maximum number of labels of one image."""
 
@@ -147,7 +155,7 @@ def _rows_of_csv(file: Path, _: Collection[int]) -> Iterator[Cells]:
             last.number = first + reader.line_num
             lines.begin_row()
             if cells:
-                yield last.number, cells
+                yield last.number, [plain_cell(cell) for cell in cells]
 
 
 def _rows_of_json_lines(file: Path, _: Collection[int]) -> Iterator[Cells]:
@@ -196,11 +204,57 @@ READERS: Final[dict[str, Callable[[Path, Collection[int]], Iterator[Cells]]]] = 
 
 
 def parquet_columns(file: Path) -> list[str]:
-    """Return the column names in file order.
+    """Return the column names in file order, read in a sandbox.
 
     Raises MissingPackage: pyarrow is not installed. TABLE_UNUSABLE: not a Parquet file, or a damaged one.
     """
     require_packages(("pyarrow",), extra="parquet", needed_for=f"reading {file.name}")
+    return list(_known_columns(file, stamp_of(file.resolve())))
+
+
+@lru_cache
+def _known_columns(file: Path, _: Stamp | None) -> tuple[str, ...]:
+    """Return the columns of an unchanged file, which several questions about a list need."""
+    return tuple(map(str, _call_about_parquet("read_columns", {"file": str(file)}, Allowed(read=(file,)))))
+
+
+def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
+    """Yield each row's cells as text, in the order of ``columns``; null becomes empty text. A sandbox reads them.
+
+    Raises TABLE_UNUSABLE: a damaged file, or a column that is not text, a number or a truth value.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgecnn-parquet-") as folder:
+        arguments = {"file": str(file), "columns": list(columns), "out": f"{folder}/{_ROWS}"}
+        _call_about_parquet("write_rows", arguments, Allowed(read=(file,), write=(Path(folder),), file_bytes=_BYTES_MAX))
+        with open_regular(Path(folder) / _ROWS) as stream:
+            for line in stream:
+                yield [str(cell) for cell in json.loads(line)]
+
+
+def _call_about_parquet(function: str, arguments: dict[str, Any], allowed: Allowed) -> Any:
+    file = allowed.read[0]
+
+    def fault(because: str) -> EdgecnnError:
+        return table_unusable(file=file, line=None, because=f"reading it ended its process: {because}")
+
+    size = file.stat().st_size if file.is_file() else 0
+    bounded = replace(allowed, memory_bytes=MEMORY_BYTES + _CHUNK_BYTES_MAX + size)
+    return call_sandboxed(f"{__name__}:{function}", arguments, bounded, limit_s=_READING_S, fault=fault)
+
+
+def read_columns(file: str) -> list[str]:
+    """Return the column names, in the sandbox. Raises TABLE_UNUSABLE: see ``parquet_columns``."""
+    return _columns_of(Path(file))
+
+
+def write_rows(file: str, columns: Sequence[str], out: str) -> None:
+    """Write each row as a line of JSON, in the sandbox. Raises TABLE_UNUSABLE: see ``parquet_rows``."""
+    with Path(out).open("w", encoding="utf-8") as stream:
+        for row in _rows_of(Path(file), columns):
+            stream.write(json.dumps(row) + "\n")
+
+
+def _columns_of(file: Path) -> list[str]:
     import pyarrow as arrow
     from pyarrow import parquet
 
@@ -211,11 +265,7 @@ def parquet_columns(file: Path) -> list[str]:
         raise table_unusable(file=file, line=None, because=_reason(error)) from error
 
 
-def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
-    """Yield each row's cells as text, in the order of ``columns``; null becomes empty text.
-
-    Raises TABLE_UNUSABLE: a damaged file, or a column that is not text, a number or a truth value.
-    """
+def _rows_of(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
     import pyarrow as arrow
     from pyarrow import parquet
 

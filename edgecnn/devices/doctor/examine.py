@@ -36,6 +36,7 @@ from edgecnn.errors.devices import unknown_need
 from edgecnn.errors.store import StoreFull, StoreUnusable
 from edgecnn.errors.wording import counted
 from edgecnn.hosts.local import LocalHost
+from edgecnn.hosts.sandbox import confinement
 from edgecnn.runner.machine.environment import available_cores, read_conditions
 from edgecnn.runner.machine.procfs import ROOT, read_limits
 from edgecnn.runner.machine.sensors import gpu_models, observe
@@ -153,6 +154,7 @@ def examine(tell: Progress, needs: Sequence[str] = (), lease_s: float = LEASE_S)
         packages=packages_of(),
         machine=machine_fact(),
         environment=LocalHost().identify(),
+        confinement=confinement(),
         disks=disk_facts(),
         store=store_fact(tell),
         parts=parts,

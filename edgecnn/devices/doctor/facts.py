@@ -9,6 +9,7 @@ from pydantic import Field
 
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Environment
+from edgecnn.values.sandbox import Confinement
 
 
 class State(StrEnum):
@@ -168,6 +169,8 @@ class DoctorReport(Value):
     machine: MachineFact
     environment: Environment
     """The environment as every run records it."""
+    confinement: Confinement
+    """The sandbox for kits, models and data from elsewhere."""
     disks: tuple[DiskFact, ...]
     store: StoreFact
     parts: tuple[Part, ...]

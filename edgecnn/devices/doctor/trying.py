@@ -188,7 +188,9 @@ class Trials:
     def _selftest(self, runtime: Runtime) -> tuple[State, str]:
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:
             kit = _tiny_kit(runtime, Path(place))
-            result = LocalHost(Path(place)).run(Task(kit, "selftest"), lease_s=self.lease_s, tell=self.tell)["selftest"]
+            result = LocalHost(Path(place)).run(Task(kit, "selftest", made_here=True), lease_s=self.lease_s, tell=self.tell)[
+                "selftest"
+            ]
         return State.WORKS, _run_sentence(result)
 
     def _browser_selftest(self, runtime: Runtime) -> tuple[State, str]:
@@ -211,15 +213,19 @@ class Trials:
             return State.UNTRIED, "installed, but it needs an NVIDIA GPU, and the driver lists none"
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:
             kit = _tiny_kit(runtime, Path(place))
-            LocalHost(Path(place)).run(Task(kit, "build-engine", out=kit / "build"), lease_s=self.lease_s, tell=self.tell)
-            result = LocalHost(Path(place)).run(Task(kit, "selftest"), lease_s=self.lease_s, tell=self.tell)["selftest"]
+            LocalHost(Path(place)).run(
+                Task(kit, "build-engine", out=kit / "build", made_here=True), lease_s=self.lease_s, tell=self.tell
+            )
+            result = LocalHost(Path(place)).run(Task(kit, "selftest", made_here=True), lease_s=self.lease_s, tell=self.tell)[
+                "selftest"
+            ]
         return State.WORKS, f"built an engine and {_run_sentence(result)}"
 
     def _build_ahead_of_time(self) -> tuple[State, str]:
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:
             kit = _tiny_kit(Runtime.TENSORRT, Path(place))
             words = ("--package", "tensorrt_rtx_bindings", "--capability", AHEAD_FOR)
-            task = Task(kit, "build-engine", words, out=kit / "build")
+            task = Task(kit, "build-engine", words, out=kit / "build", made_here=True)
             engine = LocalHost(Path(place)).run(task, lease_s=self.lease_s, tell=self.tell)["engine"]["engines"][0]
         built = f"parsed the tiny network and built its engine for compute capability {AHEAD_FOR} ({engine['bytes']:,} bytes)"
         return State.WORKS, f"{built}; the engine was not run, since that needs the GPU"

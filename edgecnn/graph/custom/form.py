@@ -15,7 +15,7 @@ from typing import Any, Final
 from edgecnn.errors.custom_model import CUSTOM_MODEL_HOLDS_OBJECTS, INPUT_SIZE_OPEN, custom_model_unusable
 from edgecnn.runner.files import open_regular
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.store.disk import DAMAGED_ZIP, refuse_known_cause
+from edgecnn.store.disk import DAMAGED_ZIP, bounded_zip, refuse_known_cause
 from edgecnn.values.custom_model import TorchForm
 
 COLOURS = (3, 1)
@@ -187,7 +187,7 @@ def members(archive: zipfile.ZipFile) -> dict[str, str]:
 
 def _read_members(path: Path) -> dict[str, str]:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, bounded_zip(file) as archive:
             return members(archive)
     except ValueError as error:
         because = f"it was not written by torch: {error}"
@@ -209,7 +209,7 @@ def entries_of(path: Path, wanted: Container[str] | None = None) -> dict[str, by
     """
     with open_regular(path) as file:
         try:
-            with zipfile.ZipFile(file) as archive:
+            with bounded_zip(file) as archive:
                 return _contents(archive, path.stat().st_size, wanted)
         except DAMAGED_ZIP as error:
             because = f"it is damaged, or was not written by torch: {error}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shlex
 import subprocess
 from collections.abc import Mapping
@@ -59,9 +60,22 @@ class _Done(Message):
     ok: Literal[True]
 
 
+_PLAIN_PATH = re.compile(r"(/[\w.@+=, -]+)+")
+
+
+def _require_plain_path(path: str) -> str:
+    if not _PLAIN_PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
+        raise ValueError("it is not an absolute path of plain names")
+    return path
+
+
+PlainPath = Annotated[str, Field(max_length=4096), AfterValidator(_require_plain_path)]
+"""An absolute path without signs that a shell or a terminal would interpret."""
+
+
 class _Hello(_Done):
     python: tuple[Count, Count, Count]
-    folder: str = Field(pattern="^/", max_length=4096)
+    folder: PlainPath
     free_bytes: Count
 
 
@@ -71,7 +85,7 @@ class _Have(_Done):
 
 
 class _Lay(_Done):
-    path: str = Field(pattern="^/", max_length=4096)
+    path: PlainPath
 
 
 class _List(_Done):

@@ -172,7 +172,20 @@ def run(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, An
     os.chdir(str(folder))
     variables = {there: os.environ[here] for here, there in request["variables"].items() if here in os.environ}
     environment = dict(variables, PYTHONPATH=str(folder), PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1")
-    os.execve(sys.executable, [sys.executable, "-m", "runner"] + request["argv"], environment)
+    words = ["-m", "runner"] + request["argv"]
+    if request["sandbox"] is None:
+        os.execve(sys.executable, [sys.executable] + words, environment)
+    with_folder = _private_variables(place, environment)
+    allowed = dict(request["sandbox"]["allowed"], write=request["sandbox"]["allowed"]["write"] + [with_folder["HOME"]])
+    os.execve(sys.executable, [sys.executable, request["sandbox"]["program"], json.dumps(allowed)] + words, with_folder)
+
+
+def _private_variables(place: Place, environment: Dict[str, str]) -> Dict[str, str]:
+    """Return the variables with a folder for temporary files that only sandboxed runners use, which is also the home folder."""
+    folder = place.folder / "sandbox"
+    shutil.rmtree(str(folder), ignore_errors=True)  # of an earlier runner; the lock lets one run at a time
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return dict(environment, **dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME"), str(folder)))
 
 
 def clean(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts import (
@@ -19,9 +19,10 @@ from edgecnn.errors.hosts import (
     board_failed,
     link_lost,
 )
-from edgecnn.hosts.local import MACHINE, RACE, WAITING
+from edgecnn.hosts.local import MACHINE, RACE, RESULT_BYTES, WAITING, require_sandboxable
 from edgecnn.hosts.program import IgnoredProgress, MachineInfo, Program, parse_builder, parse_info, run_program, runner_failed
 from edgecnn.hosts.protocol import SCHEDULE, Task
+from edgecnn.hosts.sandbox import RESTRICT
 from edgecnn.hosts.ssh.board import FOLDER, PYTHON, SILENCE_S, Board, encode_request
 from edgecnn.hosts.ssh.files import Contents, Results
 from edgecnn.hosts.ssh.link import Address, Link
@@ -48,6 +49,15 @@ _FULL = ("Errno 28", "No space left on device", "Errno 122")
 
 class _RaceRuns(Exception):
     """Raised when another race runs on the board."""
+
+
+class _Lease(NamedTuple):
+    """How a runner runs there."""
+
+    seconds: float
+    tell: Progress
+    sandbox: Mapping[str, Any] | None = None
+    """See ``far.run``; None: the kit was made here."""
 
 
 class SshHost:
@@ -119,6 +129,8 @@ class SshHost:
         Raises LINK_LOST: the connection was lost; finished results stay there, and the same task continues. BoardDiskFull:
         there is too little space for sent files or results.
         """
+        if not task.made_here:
+            require_sandboxable(task)
         self._reconnect()
         places = {kit: self.contents.make_folder(self.contents.files_in(kit), "kits") for kit in task.kits}
         digests = self.contents.send(task.inputs.values())
@@ -130,7 +142,8 @@ class SshHost:
                 places[task.out / SCHEDULE] = self._send_schedule(task.out, task.schedule.text(places.__getitem__))
         try:
             argv = ["--lease-s", str(LEASE_S), *task.argv(places.__getitem__)]
-            result = self._run_runner(places[task.kit], argv, task.command, lease_s, tell)
+            sandbox = None if task.made_here else self._sandboxed_start(task, places)
+            result = self._run_runner(places[task.kit], argv, task.command, _Lease(lease_s, tell, sandbox))
         except (RunnerFailed, RunnerCrashed, RunnerTimedOut, BoardDiskFull):
             if results is not None:
                 results.fetch()
@@ -139,13 +152,24 @@ class SshHost:
             results.fetch()
         return result
 
-    def _run_runner(self, place: str, argv: Sequence[str], doing: str, lease_s: float, tell: Progress) -> Mapping[str, Any]:
+    def _sandboxed_start(self, task: Task, places: Mapping[Path, str]) -> Mapping[str, Any]:
+        """Send ``restrict``, and return what the runner of a kit from elsewhere may use: the kits, its inputs and its results."""
+        (sha256,) = self.contents.send([RESTRICT]).values()
+        out = None if task.out is None else places[task.out]
+        read = [path for path in places.values() if path != out]
+        allowed: dict[str, Any] = {
+            "read": read, "write": [] if out is None else [out], "packages": [], "memory_bytes": None, "cpu_s": None,
+            "file_bytes": RESULT_BYTES, "largest_bytes": RESULT_BYTES, "children": True, "tells": True,
+        }  # fmt: skip
+        return {"program": f"{self.folder}/objects/{sha256[:2]}/{sha256}", "allowed": allowed}
+
+    def _run_runner(self, place: str, argv: Sequence[str], doing: str, lease: _Lease) -> Mapping[str, Any]:
         """Run a runner there to its end. During a timed run, no other race runs on the board."""
         kit = "/".join(place.split("/")[-2:])
         race_lock = f"{self._lock}{RACE}"
         locks = [(race_lock, _RACE_POLL_S)] if doing == "bench" else []
         locks.append((f"{self._lock}.run", _ORPHAN_S))
-        request = encode_request("run", kit=kit, argv=argv, locks=locks, variables=VARIABLES)
+        request = encode_request("run", kit=kit, argv=argv, locks=locks, variables=VARIABLES, sandbox=lease.sandbox)
 
         def failure(error: Mapping[str, Any]) -> EdgecnnError:
             if not error.get("far"):
@@ -157,7 +181,7 @@ class SshHost:
         command, beat_s = self.board.command(), LEASE_S / 6
         program = Program(command, (doing,), opening=request, beat_s=beat_s, failure=failure, board=self.board.name)
         try:
-            return self._run_when_alone(program, lease_s, tell)
+            return self._run_when_alone(program, lease.seconds, lease.tell)
         except RunnerFailed as error:
             raise self._with_disk_checked(error) from error
         except (RunnerCrashed, RunnerTimedOut) as error:
@@ -211,7 +235,7 @@ class SshHost:
         self._reconnect()
         files = {f"runner/{name}": path for name, path in self.contents.files_in(_RUNNER).items()}
         argv = ["--lease-s", str(LEASE_S), *words]
-        return self._run_runner(self.contents.make_folder(files, "kits"), argv, words[0], LEASE_S * 4, IgnoredProgress())
+        return self._run_runner(self.contents.make_folder(files, "kits"), argv, words[0], _Lease(LEASE_S * 4, IgnoredProgress()))
 
     def _begin(self) -> None:
         self.board.hello()

@@ -15,9 +15,10 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.measuring import LOADGEN_LOG_UNREADABLE
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.program import Program, package_environment, run_program
+from edgecnn.hosts.sandbox import Allowed, needs_of, sandboxed_words, scratch_folder
 from edgecnn.installed import installed_version, require_packages
 from edgecnn.measure.loadgen.facts import LoadGenReport, LoadRun, LoadSettings, PilotBatch, Scenario, ScenarioResult
-from edgecnn.runner.choice import chosen_knobs
+from edgecnn.runner.choice import CHOICE, chosen_knobs
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.packages import installed_version as installed_runtime
 from edgecnn.runner.packages import runtime_of
@@ -175,6 +176,10 @@ RUN_LEASE_S = 120.0
 """Time of a process in addition to LoadGen's: hashing the kit, importing, loading."""
 
 
+_LOG_BYTES = 2 << 30
+"""Largest log of LoadGen, which lists every query."""
+
+
 @dataclass(frozen=True)
 class Bench:
     """Everything that is constant between runs."""
@@ -280,8 +285,17 @@ def _run(bench: Bench, settings: LoadSettings, pilot: Sequence[PilotBatch], name
 
 
 def _process(bench: Bench, words: Sequence[str], lease_s: float) -> Mapping[str, Any]:
-    command = (sys.executable, "-P", "-m", "edgecnn.measure.loadgen.worker", "--lease-s", str(lease_s), *words)
-    return run_program(Program(command, ("loadgen",), bench.out, package_environment()), lease_s=lease_s, tell=bench.tell)
+    """Run the worker in a sandbox, unless the kit needs a GPU or a browser."""
+    kit, command = bench.kit, ("-m", "edgecnn.measure.loadgen.worker", "--lease-s", str(lease_s), *words)
+    allowed = Allowed(
+        read=(kit.folder, kit.folder.parent.parent / CHOICE),
+        write=(bench.out.resolve(),),
+        file_bytes=_LOG_BYTES,
+        sandboxed=needs_of(kit.manifest.session.module) is None,
+    )
+    with scratch_folder(allowed, package_environment()) as (permitted, environment):
+        program = Program(sandboxed_words(sys.executable, permitted, command), ("loadgen",), bench.out, environment)
+        return run_program(program, lease_s=lease_s, tell=bench.tell)
 
 
 def _environment(kit: Kit) -> Environment:

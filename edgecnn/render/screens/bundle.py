@@ -13,10 +13,11 @@ from edgecnn.render import figures
 from edgecnn.render.screens.report import show_table
 from edgecnn.render.sentences import gate_line, gate_lines, judged_line, mac_share_text, runs_text
 from edgecnn.render.terminal import VERDICT_STYLE, console, print_unbroken, print_wrapped, show_lines, show_rows
-from edgecnn.render.wording import csv_line, duration_text, lines_by_reason
+from edgecnn.render.wording import csv_line, duration_text, lines_by_reason, sandbox_text
 from edgecnn.runner.text import unlearned_text
 from edgecnn.values.figures import Accuracy, MultiLabelAccuracy
 from edgecnn.values.report import MEDIAN, PERCENTILES
+from edgecnn.values.sandbox import Confinement
 from edgecnn.values.verdict import CHANCE, Verdict
 
 _NAMED = 5
@@ -46,6 +47,12 @@ def warning_lines(warnings: Iterable[str], unlearned: Mapping[str, Unlearned] | 
         name, facts = next(iter(kits.items()))
         others = f"; the same holds for {counted(len(kits) - 1, 'other kit')}" if len(kits) > 1 else ""
         yield f"edgecnn: warning: {unlearned_text(name, **facts.model_dump())}{others}"
+
+
+def confinement_lines(confinement: Confinement | None) -> Iterator[str]:
+    """Yield a warning for stderr if the sandbox of a kit was not complete."""
+    if confinement is not None and confinement.unrestricted:
+        yield f"edgecnn: warning: {sandbox_text(confinement)}"
 
 
 NO_LABEL = ("no label", figures.NONE)
@@ -116,6 +123,8 @@ def show_bundle_bench(bench: BundleBench, *, verbose: bool = False) -> None:
     title = f"{bench.bundle.name} version {bench.bundle.version} on {bench.machine}"
     show_table(bench.candidates, title, screen, verbose=verbose)
     for line in bundle_bench_lines(bench, verbose=verbose):
+        print_wrapped(screen, line)
+    for line in confinement_lines(bench.confinement):
         print_wrapped(screen, line)
     print_unbroken(screen, f"results: {bench.output}")
     print_wrapped(screen, result, style)

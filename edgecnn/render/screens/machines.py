@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from edgecnn.devices.doctor.facts import DoctorReport, MachineFact, State
 from edgecnn.errors.wording import counted
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.render.wording import duration_text, stored_size
+from edgecnn.render.wording import duration_text, sandbox_text, stored_size
 from edgecnn.values.board import BoardCheck, BoardFacts, Weight
 
 _HEADS = {
@@ -76,7 +76,7 @@ def show_doctor(report: DoctorReport) -> None:
     python = report.python
     place = "a virtual environment" if python.in_virtual_environment else "no virtual environment"
     running = f"edgecnn {report.edgecnn}, {python.implementation} {python.version} in {place}: {python.executable}"
-    machine = (_processor_text(report.machine), _memory_text(report.machine))
+    machine = (_processor_text(report.machine), _memory_text(report.machine), sandbox_text(report.confinement))
     show_lines([_summary(report), *(f"  {line}" for line in (running, *machine))])
     show_rows(DOCTOR_COLUMNS, list(_part_rows(report)), styles=STYLES)
     away = [device.name for device in report.devices if device.state is State.ABSENT]

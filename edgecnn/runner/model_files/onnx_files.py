@@ -6,7 +6,9 @@ does not have it.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, Mapping, Tuple
+import mmap
+from pathlib import Path, PurePath
+from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
 _PATHS: Dict[str, Dict[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
@@ -40,6 +42,20 @@ def onnx_fault(name: str, content: Any, sizes: Mapping[str, int]) -> str:
     except ValueError as error:
         return "it is not an ONNX model: {}".format(error)
     return ""
+
+
+def named_beside(path: Path) -> List[str]:
+    """Return the files next to an ONNX file that it names as its weights, sorted; none if it is not an ONNX file.
+
+    Names that leave the folder, and names of absent files, are omitted: reading the file reports them.
+    """
+    try:
+        with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            names = set(_locations(_Reader(content), 0, len(content), "model", 0))
+    except (OSError, ValueError):
+        return []
+    inside = [name for name in names if name and not PurePath(name).is_absolute() and ".." not in PurePath(name).parts]
+    return sorted(name for name in inside if "\0" not in name and (path.parent / name).is_file())
 
 
 def location_fault(location: str, sizes: Mapping[str, int]) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.data.formats.archive import unpacked_folder
+from edgecnn.data.formats.archive import _unpack, unpacked_folder
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.data.role_folders import write_role_folders
@@ -130,6 +130,7 @@ def test_a_name_twice_is_refused(photos: Path) -> None:
 
 def test_a_bomb_is_refused_before_it_is_unpacked(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgecnn.data.formats.archive.ALLOWED_BYTES", 1 << 20)
+    monkeypatch.setattr("edgecnn.data.formats.archive._unpack_in_sandbox", _unpack)  # another process has other limits
     assert refusal(zipped(photos, extra={"cat/big.bmp": bytes(32 << 20)})).endswith(", more than 100 times as many")
 
 
@@ -172,7 +173,7 @@ def test_an_empty_zip_has_no_classes(tmp_path: Path) -> None:
 def test_ctrl_c_leaves_nothing_half_unpacked(photos: Path) -> None:
     class Interrupting(Heard):
         def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
-            if what == "unpacking" and done == 5:
+            if what == "unpacking":
                 raise KeyboardInterrupt
 
     place = zipped(photos)

@@ -180,6 +180,10 @@ def test_a_cell_that_no_list_has_is_refused_in_one_short_line_and_never_decoded(
 def test_cells_that_are_too_large_by_the_footer_are_refused_before_any_row_group_is_read(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def read_here(function: str, arguments: dict[str, Any], _: object) -> object:
+        return getattr(csv_cells, function)(**arguments)
+
+    monkeypatch.setattr(csv_cells, "_call_about_parquet", read_here)  # another process has other limits
     monkeypatch.setattr(csv_cells, "_require_small_cells", lambda *_: pytest.fail("a row group is read"))
     for columns in ("a path of 30 MiB", "a label of 30 MiB in a thousand rows", "labels of 30 MiB"):
         with pytest.raises(
@@ -188,6 +192,11 @@ def test_cells_that_are_too_large_by_the_footer_are_refused_before_any_row_group
             check=TABLE_UNUSABLE.made,
         ):
             summary_of(written(photos, HUGE[columns][0]))
+
+    def read_here(function: str, arguments: dict[str, Any], _: object) -> object:
+        return getattr(csv_cells, function)(**arguments)
+
+    monkeypatch.setattr(csv_cells, "_call_about_parquet", read_here)  # another process has other limits
     monkeypatch.setattr(csv_cells, "_CHUNK_BYTES_MAX", 1000)
     rows = {"path": [f"{row}.png" for row in range(1000)], "label": ["cat", "dog"] * 500}
     with pytest.raises(

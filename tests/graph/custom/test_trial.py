@@ -19,7 +19,8 @@ from torch import nn
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import CUSTOM_FILE_MISSING, CustomModelUnusable
 from edgecnn.errors.weights import PACKAGE_UNIMPORTABLE
-from edgecnn.graph.custom.trial import WRITTEN_BYTES, error_of, memory_limit, read_and_convert, try_file
+from edgecnn.graph.custom.trial import error_of, examine_file, read_and_convert
+from edgecnn.hosts.sandbox import WRITTEN_BYTES, memory_limit
 from edgecnn.planning.custom_model import custom_model
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -88,7 +89,7 @@ def test_a_file_that_is_none_is_refused_in_one_line(name: str, tmp_path: Path) -
 def test_what_takes_the_memory_takes_that_of_another_process(name: str, tmp_path: Path) -> None:
     make, message = REFUSED[name]
     with pytest.raises(CustomModelUnusable, match=message):
-        try_file(make(tmp_path), None, None)
+        examine_file(make(tmp_path), None, None)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ def test_the_memory_is_half_of_what_this_process_may_have(
 def test_what_never_ends_is_ended(tmp_path: Path) -> None:
     path, begun = that_never_ends(tmp_path), time.monotonic()
     with pytest.raises(CustomModelUnusable, match=r"reading it took more than 4 s"):
-        try_file(path, None, None, limit_s=4)
+        examine_file(path, None, None, limit_s=4)
     assert time.monotonic() - begun < 20
 
 
@@ -125,7 +126,7 @@ def test_what_ends_the_process_by_a_signal_ends_that_one(tmp_path: Path, monkeyp
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     onnx.save(classifier(), tmp_path / "mine.onnx")
     with pytest.raises(CustomModelUnusable, match="ended its trial process: SIGSEGV"):
-        try_file(tmp_path / "mine.onnx", None, None)
+        examine_file(tmp_path / "mine.onnx", None, None)
 
 
 ENDINGS = {
@@ -147,7 +148,7 @@ def test_what_ends_the_process_by_itself_is_refused_with_what_it_said_last(
     (tmp_path / "onnx.py").write_text(f"import os, sys\n{program}\n")  # stands for what a file's bytes make of the one that reads
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(CustomModelUnusable) as refused:
-        try_file(tmp_path / "mine.onnx", None, None)
+        examine_file(tmp_path / "mine.onnx", None, None)
     assert refused.value.because == f"reading it ended its trial process {message}"
 
 
@@ -156,7 +157,7 @@ def test_a_process_that_never_came_to_the_file_is_no_fault_of_the_file(tmp_path:
     (tmp_path / "sitecustomize.py").write_text("import os\nos.write(2, b'no interpreter')\nos._exit(1)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(RuntimeError, match="mine.onnx did not start: no interpreter"):
-        try_file(tmp_path / "mine.onnx", None, None)
+        examine_file(tmp_path / "mine.onnx", None, None)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +175,7 @@ def test_a_package_that_cannot_be_imported_is_named_and_not_the_file(
     (tmp_path / "onnx.py").write_text(f"raise {raised}\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(EdgecnnError, check=PACKAGE_UNIMPORTABLE.made) as refused:
-        try_file(tmp_path / "mine.onnx", None, None)
+        examine_file(tmp_path / "mine.onnx", None, None)
     assert refused.value.line().startswith(
         f"{tmp_path}/mine.onnx needs the package {package}, which cannot be imported: {because}"
     )
@@ -196,9 +197,9 @@ def test_a_full_temporary_folder_is_named_and_not_the_file(tmp_path: Path) -> No
 import json, sys
 from pathlib import Path
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.graph.custom.trial import try_file
+from edgecnn.graph.custom.trial import examine_file
 try:
-    try_file(Path(sys.argv[1]), None, None)
+    examine_file(Path(sys.argv[1]), None, None)
 except EdgecnnError as error:
     print(json.dumps(error.line()))
 """
@@ -211,23 +212,23 @@ except EdgecnnError as error:
 def test_a_program_that_never_ends_and_one_too_deep_for_its_reader_are_refused(tmp_path: Path) -> None:
     endless = scripted(Endless(), tmp_path / "endless.pt")
     with pytest.raises(CustomModelUnusable, match="took more than 12 s"):
-        try_file(endless, "TorchScript", ImageSize.square(SIDE), limit_s=12)
+        examine_file(endless, "TorchScript", ImageSize.square(SIDE), limit_s=12)
     deep = rewritten(endless, tmp_path / "deep.pt", b"(" * 100_000 + b"x" + b")" * 100_000)
     with pytest.raises(EdgecnnError):
-        try_file(deep, "TorchScript", ImageSize.square(SIDE))
+        examine_file(deep, "TorchScript", ImageSize.square(SIDE))
 
 
 def test_a_program_that_prints_for_ever_is_ended_before_it_fills_the_disk(tmp_path: Path) -> None:
     talkative, begun = scripted(Talkative(), tmp_path / "talkative.pt"), time.monotonic()
     with pytest.raises(CustomModelUnusable, match="reading it writes more than the allowed 16 MiB") as refused:
-        try_file(talkative, "TorchScript", ImageSize.square(SIDE))
+        examine_file(talkative, "TorchScript", ImageSize.square(SIDE))
     assert refused.value.line().isprintable()
     assert time.monotonic() - begun < 100, "what it is given is 300 s"
 
 
 def test_a_trunk_longer_than_what_may_be_said_is_written(tmp_path: Path) -> None:
     onnx.save(wide(), tmp_path / "mine.onnx")
-    try_file(tmp_path / "mine.onnx", None, None)
+    examine_file(tmp_path / "mine.onnx", None, None)
 
 
 def test_a_reason_behind_a_long_name_is_not_cut_off(tmp_path: Path) -> None:
@@ -236,7 +237,7 @@ def test_a_reason_behind_a_long_name_is_not_cut_off(tmp_path: Path) -> None:
     conv.name, conv.attribute[0].ints[:] = "layer/" * 100, [5, 5]
     onnx.save(model, tmp_path / "mine.onnx")
     with pytest.raises(CustomModelUnusable, match="kernel_shape"):
-        try_file(tmp_path / "mine.onnx", None, None)
+        examine_file(tmp_path / "mine.onnx", None, None)
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
@@ -254,4 +255,4 @@ def test_a_right_file_comes_through_whatever_lies_in_the_folder_that_one_is_in(
     (tmp_path / "json.py").write_text("raise SystemExit('this is not the library')\n")
     monkeypatch.chdir(tmp_path)
     onnx.save(classifier(softmax=True), tmp_path / "mine.onnx")
-    try_file(tmp_path / "mine.onnx", None, None)
+    examine_file(tmp_path / "mine.onnx", None, None)

@@ -11,7 +11,6 @@ from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.model_files import FolderSizes, check_model
 from tests.runner.conftest import CopyKit
 from tests.runner.kits import rewrite_manifest
-from tests.runner.model_files.test_ncnn_param import NETWORK
 from tests.runner.model_files.test_onnx_files import weights_elsewhere
 
 SIZES = {"a/model.onnx": 9, "a/w": 16, "a/sub/w": 17, "ab/w": 18, "w": 19}
@@ -30,9 +29,10 @@ def test_a_model_does_not_see_a_file_by_another_path(location: str) -> None:
 
 def test_a_kit_of_a_thousand_models_is_checked_in_seconds(copy_kit: CopyKit) -> None:
     folder = copy_kit()
+    model = weights_elsewhere("initializer", "w").SerializeToString()
+    (folder / "w").write_bytes(bytes(16))
     for number in range(1000):
-        (folder / f"{number}.param").write_text(NETWORK)
-        (folder / f"{number}.bin").write_bytes(bytes(400))
+        (folder / f"{number}.onnx").write_bytes(model)
     rewrite_manifest(folder, lambda facts: None)
     kit, start = Kit.open(folder), time.perf_counter()
     check_model(kit)

@@ -11,7 +11,6 @@ import pytest
 from google.protobuf.descriptor import Descriptor
 from onnx import TensorProto, helper
 
-from edgecnn.bundle.contents import tensor_fault
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.model_files import model_fault, onnx_files
@@ -71,9 +70,6 @@ def test_a_file_that_is_called_like_an_address_of_memory_is_none_of_the_kit(loca
     """Versions of ONNX Runtime that a kit allows answer with the numbers at that address."""
     model, sizes = weights_elsewhere("initializer", location), {location: 16}
     assert fault(model, **sizes) == f"its weights are in '{location}', which is not a file of the kit"
-    assert tensor_fault("model.onnx", model.SerializeToString(), sizes) == (
-        f"its tensor 'w' is in '{location}', which is not a file of the kit"
-    )
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime_cpu", "openvino_cpu", "tensorrt_gpu", "wasm_browser", "webgpu_browser"])
