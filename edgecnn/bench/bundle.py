@@ -43,7 +43,7 @@ from edgecnn.errors.building import (
 from edgecnn.errors.devices import UnknownDevice
 from edgecnn.errors.wording import shell_word
 from edgecnn.hosts.sandbox import confinement, needs_of
-from edgecnn.judging.gates import Circumstances, EffectiveGates, StatedBounds
+from edgecnn.judging.gates import Circumstances, EffectiveGates, StatedBounds, without_accuracy
 from edgecnn.judging.judgement import judge_rows
 from edgecnn.judging.stopping import OF_A_FINISHED_BUILD
 from edgecnn.measure.kits import KitRef
@@ -121,7 +121,7 @@ def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> B
         with machine_for(bench_request.host, wanted, tell) as machine:
             name = _device_name(device, machine)
             subject = _subject(kits, shown, machine, machine.lab(store, tell, name))
-            gates = _gates(bench_request, shown)
+            gates = _gates(bench_request, recorded, shown)
             _measure(subject, shown, request, RaceOptions.of(gates, bench_request.until, bench_request.meter))
         sandboxed = not any(kit.made_here for kit in subject.kits.values())
         where = {"board": machine.board, "confinement": confinement(sandboxed=sandboxed) if machine.board is None else None}
@@ -229,11 +229,15 @@ def _test_and_evaluate(name: str, subject: Subject, shown: OpenedImages) -> None
         subject.evaluations[name, "test"] = answered
 
 
-def _gates(request: BenchRequest, shown: OpenedImages) -> EffectiveGates:
-    """Return the gates of the command line, else the default gate, which needs images."""
+def _gates(request: BenchRequest, recorded: Recorded, shown: OpenedImages) -> EffectiveGates:
+    """Return the gates of the bundle and of the command line, else the default gate, which needs images.
+
+    Without images, the bundle's gates on accuracy do not count.
+    """
     multi_label = shown.labels is not None and shown.labels.ndim == 2
     call = Circumstances(multi_label=multi_label, stored_race=request.stored_race, more_rounds=OF_A_FINISHED_BUILD)
-    gates = EffectiveGates.of(StatedBounds(GateChoice(), command_line=request.gates), call)
+    kept = recorded.gates if shown.pixels is not None else without_accuracy(recorded.gates)
+    gates = EffectiveGates.of(StatedBounds(GateChoice(), kept, request.gates), call)
     stated = tuple(gate for gate in gates.gates if gate.required != "advisory")
     return gates if shown.pixels is not None else gates.model_copy(update={"gates": stated})
 

@@ -106,7 +106,8 @@ class PlannedBuild:
         stored = [{"id": s.id, "key": s.key, "cached": s.missing is None, "why": list(s.missing or ())} for s in self.steps]
         gates = [gate.model_dump(mode="json") for gate in self.gates.gates]
         change = None if self.data_change is None else self.data_change.model_dump(mode="json")
-        known = {"test_set": self.test_set, "make_seconds": self.make_seconds, "data_change": change}
+        dropped = [gate.model_dump(mode="json") for gate in self.gates.dropped]
+        known = {"test_set": self.test_set, "make_seconds": self.make_seconds, "data_change": change, "gates_dropped": dropped}
         facts = {**self.plan.facts(), "stored": stored, "gates": gates, **known}
         if forecasts := self.expected.forecasts.by_candidate:
             facts["forecasts"] = {name: forecast.model_dump(mode="json") for name, forecast in forecasts.items()}

@@ -16,19 +16,20 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 from pydantic import Field, ValidationError
 
 from edgecnn.devices.files import load_devices
-from edgecnn.errors.base import system_reason
+from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.bundle import BUNDLE_MANIFEST_UNREADABLE, bundle_entry_refused
-from edgecnn.judging.gates import runs_for
+from edgecnn.judging.gates import check_bounds, runs_for
 from edgecnn.judging.judgement import learned_result
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import CHOICE
+from edgecnn.runner.choice import gates_in
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import json_object
 from edgecnn.values.arch import PretrainedWeights
 from edgecnn.values.artifact import FileFact
 from edgecnn.values.base import Value
 from edgecnn.values.figures import Accuracy, MultiLabelAccuracy
-from edgecnn.values.recipe import RoleDraw
+from edgecnn.values.recipe import GateChoice, RoleDraw
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 MANIFEST: Final = "bundle.json"
@@ -166,6 +167,8 @@ class Recorded(NamedTuple):
     """Accuracy of each candidate on the build's test images."""
     drawn: RoleDraw | None = None
     """Settings that drew the test images."""
+    gates: GateChoice = GateChoice()
+    """Bounds that were stated for the build."""
 
     @property
     def pixels(self) -> frozenset[str]:
@@ -185,7 +188,7 @@ class StatedGate(Value):
 
 def gate_facts(report: BuildReport) -> dict[str, Any]:
     """Return the section ``gates`` of ``choice.json``: the bounds that the user stated, without the default gate."""
-    stated = (result.gate for result in report.gates if result.gate.stated_by in ("recipe", "command line"))
+    stated = (result.gate for result in report.gates if result.gate.is_stated)
     gates = [
         StatedGate(metric=gate.metric, side=gate.side, bound=gate.bound, runs=runs_for([gate]).latency).model_dump(mode="json")
         for gate in stated
@@ -262,7 +265,20 @@ def recorded_in(bundle: Path) -> Recorded:
         drawn = RoleDraw.model_validate(choice["drawn"])
     except (KeyError, ValidationError):
         drawn = None
-    return Recorded(device if isinstance(device, str) else None, accuracy, drawn)
+    return Recorded(device if isinstance(device, str) else None, accuracy, drawn, _recorded_gates(choice))
+
+
+def _recorded_gates(choice: Mapping[str, Any]) -> GateChoice:
+    """Return the stated gates of ``choice.json``; none if this version cannot judge one of them."""
+    sides: dict[str, dict[str, float]] = {"max": {}, "min": {}}
+    for gate in gates_in(choice):
+        sides[gate.side][gate.metric] = gate.bound
+    try:
+        gates = GateChoice.model_validate(sides)
+        check_bounds(gates)
+    except (EdgecnnError, ValidationError):
+        return GateChoice()
+    return gates
 
 
 def name_fault(name: str) -> str:

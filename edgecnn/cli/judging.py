@@ -124,12 +124,11 @@ def _judge_against(call: Call, head: str | None, base: str) -> ExitCode:
     from edgecnn.comparing.comparison import AgainstRequest, judge_against
     from edgecnn.devices.machine import local_lab
     from edgecnn.judging.gates import parse_bounds
-    from edgecnn.judging.stopping import ROUNDS_MAX
 
     options = call.options
     folder = _checked_head(options, head, base)
     gates = parse_bounds(options.at_most, options.at_least, compared=True)
-    request = AgainstRequest(head=folder, base=base, gates=gates, rounds=options.rounds or ROUNDS_MAX)
+    request = AgainstRequest(head=folder, base=base, gates=gates, rounds=options.rounds)
     return show_comparison(call, judge_against(request, local_lab(call.store, call.tell)))
 
 

@@ -48,10 +48,13 @@ def plan(call: Call, sweep: SweepArg, out: OutOpt = None) -> None:
     Pass the same bounds as to `sweep run`.
     """
     from edgecnn.render.screens.sweep import show_sweep_plan
+    from edgecnn.render.sentences import stated_gates_lines
     from edgecnn.sweeps.plan import plan_sweep
     from edgecnn.sweeps.sweep import open_sweep
 
     opened = open_sweep(sweep, out, call.store, call.tell, bounds_of(call.options))
+    for line in stated_gates_lines((), opened.dropped):
+        call.tell.note(line)
     planned = plan_sweep(opened, call.store, call.tell)
     call.show(planned, lambda: show_sweep_plan(planned))
 

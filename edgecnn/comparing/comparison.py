@@ -27,8 +27,9 @@ from edgecnn.comparing.pin import base_named, base_of
 from edgecnn.errors.comparing import DEVICES_DIFFER, baseline_elsewhere, unknown_condition
 from edgecnn.errors.wording import counted, listed
 from edgecnn.judging.accuracy import Answers
+from edgecnn.judging.dependence import RUNS_TO_TELL
 from edgecnn.judging.disturbance import disturbed, worst_of
-from edgecnn.judging.gates import DEFAULT_RATIO_GATE, EffectiveGates, bound_of
+from edgecnn.judging.gates import DEFAULT_RATIO_GATE, EffectiveGates, bound_of, bound_parts
 from edgecnn.judging.judgement import Compared, judge_row
 from edgecnn.judging.latency import latency, runs_needed
 from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, exactly
@@ -59,7 +60,7 @@ from edgecnn.values.report import (
     Origin,
     ShippedKitFacts,
 )
-from edgecnn.values.verdict import CHANCE, Gate
+from edgecnn.values.verdict import Gate
 
 NOT_RACED = "not raced, because HEAD and BASE are the same files"
 NO_RACE_NEEDED = "not raced, because no gate of this comparison needs a race"
@@ -156,7 +157,7 @@ def comparison(
         drop_absent=None if equally_right else subject.absent.get("accuracy"),
         verdict=judged.verdict,
         gates=judged.gates,
-        not_judged=_gates_of_build(head),
+        not_judged=_gates_of_build(head, gates),
         changed=tuple(map(str, origin_changes(sides.base_origin, head.origin))),
         classes=None if sides.pairing is None else _classes_apart(sides.pairing, row),
         seconds=0.0,
@@ -172,18 +173,21 @@ def _classes_apart(pairing: Pairing, row: CandidateFacts) -> ClassesApart | None
     return ClassesApart(
         images_compared=pairing.images,
         only_head=tuple(
-            ClassAlone(name=name, images=figures.images, right=figures.right, recall=figures.recall)
+            ClassAlone(name=name)
+            if (figures := by_name.get(name)) is None
+            else ClassAlone(name=name, images=figures.images, right=figures.right, recall=figures.recall)
             for name in pairing.only_head
-            if (figures := by_name.get(name)) is not None
         ),
         only_base=pairing.only_base,
     )
 
 
-def _gates_of_build(head: ShippedKit) -> tuple[Gate, ...]:
-    """Return the gates that the recipe or the command line of HEAD's build stated."""
+def _gates_of_build(head: ShippedKit, gates: EffectiveGates) -> tuple[Gate, ...]:
+    """Return the gates that HEAD's build stated, without those on HEAD alone that this comparison judges too."""
     results = () if head.report is None else head.report.gates
-    return tuple(result.gate for result in results if result.gate.stated_by not in ("default", CHANCE))
+    judged = {(gate.metric, gate.bound) for gate in gates.gates if COMPARED[gate.metric].identical is None}
+    stated = (result.gate for result in results if result.gate.is_stated)
+    return tuple(gate for gate in stated if (gate.metric, gate.bound) not in judged)
 
 
 def _row(head: ShippedKit, subject: Subject) -> CandidateFacts:
@@ -204,8 +208,9 @@ class AgainstRequest(Value):
     base: Path | str
     """The folder of a build or a bundle, the file of a pinned build's record, or ``git:REVISION:PATH`` of one."""
     gates: GateChoice = GateChoice()
-    rounds: int = ROUNDS_MAX
-    """Limit. The race stops at the first look that settles the gate on the ratio and has enough runs for the other gates."""
+    rounds: int | None = None
+    """Limit, by default ``ROUNDS_MAX``. The race stops at the first look that settles the gate on the ratio and has enough runs
+    for the other gates. Without a gate on the ratio, it runs this many rounds, by default as many as the other gates need."""
 
 
 def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
@@ -228,7 +233,8 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
         for side in (head, base) if identical else ():  # nothing else opens the kits of identical sides
             side.require_whole()
         subject = comparison_subject(head, lab, base.kit)
-        command = Command(verb=("judge",), parts=((str(request.head),), ("--against", str(request.base))))
+        both = ((str(request.head),), ("--against", str(request.base)))
+        command = Command(verb=("judge",), parts=(*both, *bound_parts(request.gates)))
         if (why := why_no_race(head, gates, str(command), identical=identical)) is None:
             finding = _race_both(subject, gates, request.rounds, identical=identical)
         else:
@@ -249,10 +255,10 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
     )
 
 
-def _race_both(subject: Subject, gates: EffectiveGates, rounds: int, *, identical: bool) -> RatioFinding:
+def _race_both(subject: Subject, gates: EffectiveGates, rounds: int | None, *, identical: bool) -> RatioFinding:
     """Race both kits in blocks, and stop at the first look that settles the ratio.
 
-    One look, which has the runs for all other gates, is enough for identical sides or without a gate on the ratio.
+    One look, which has the runs for all other gates, is enough for identical sides.
     """
     if not subject.timed:
         return RatioFinding(ratio=None, absent=NOT_TIMED)
@@ -261,7 +267,9 @@ def _race_both(subject: Subject, gates: EffectiveGates, rounds: int, *, identica
     if unrunnable:
         return RatioFinding(ratio=None, absent="; ".join(unrunnable))
     ratio_gate = next((gate for gate in gates.gates if gate.metric == LATENCY_RATIO), None)
-    planned, done, races = looks(rounds, gates.runs.latency), 0, list[PairedRace]()
+    planned, done, races = looks(rounds or ROUNDS_MAX, gates.runs.latency), 0, list[PairedRace]()
+    if ratio_gate is None:
+        planned = (max(rounds or 0, gates.runs.latency, RUNS_TO_TELL),)
     finding = RatioFinding(ratio=None, absent="nothing ran")
     raced_for = listed([bound_of(gate) for gate in gates.gates if COMPARED[gate.metric].source in ("latency", "memory")])
     max_s = long_enough_s((base, head) if base.entrant != head.entrant else (head,), lab)
@@ -276,7 +284,7 @@ def _race_both(subject: Subject, gates: EffectiveGates, rounds: int, *, identica
             break
         races.append(PairedRace(base=pair.base, head=pair.head))
         finding, decided = look(races, ratio_gate or DEFAULT_RATIO_GATE, planned, lab.machine)
-        if decided or identical or ratio_gate is None:
+        if decided or identical:
             break
         done = upto
     if races:
@@ -414,7 +422,11 @@ def _subject(
         subject = comparison_subject(head, lab)
         here = lab.environment_of(head.kit)
         _refuse_elsewhere(days, here, request.allow_different)  # before any time is spent
-        command = str(Command(verb=("baseline", "compare"), parts=((str(request.head),), tuple(map(str, request.baselines)))))
+        candidate = () if request.candidate is None else (("--candidate", request.candidate),)
+        allowed = (("--allow-different", name) for name in request.allow_different)
+        files = tuple((str(file),) for file in request.baselines)
+        parts = ((str(request.head),), *files, *candidate, *allowed, *bound_parts(request.gates))
+        command = str(Command(verb=("baseline", "compare"), parts=parts))
         why = why_no_race(head, gates, command, identical=_identical(head, days, here))
         if why is not None:
             subject.absent["latency"] = why
@@ -433,7 +445,8 @@ def _of_another_processor(head: ShippedKit, environment: Environment) -> str | N
     device, architecture = head.device, environment.observed.get("architecture")
     if device is None or architecture is None or device.processor.architecture in ("any", architecture):
         return None
-    return f"the runs were measured on {architecture}, and {device.name} is {device.processor.architecture}: measure them there"
+    there = f"{device.name} has another processor ({device.processor.architecture})"
+    return f"the runs were measured on {architecture}, and {there}; run python3 -m runner measure on {device.name}"
 
 
 def _race_head(request: CompareRequest, subject: Subject, days: Sequence[LatencyBaseline]) -> None:

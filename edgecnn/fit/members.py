@@ -11,7 +11,6 @@ from edgecnn.building.build import run_build
 from edgecnn.fit.choose import worst_budget_verdict
 from edgecnn.fit.request import FitRequest
 from edgecnn.judging.gates import bound_parts
-from edgecnn.judging.metrics import bound_in_p50
 from edgecnn.planning.request import BuildRequest, Goal
 from edgecnn.planning.resolve import resolve
 from edgecnn.store.entry import FILES
@@ -138,20 +137,16 @@ class MemberBuilder:
             out=out,
             host=self.fit_request.host,
             meter=self.fit_request.meter,
-            gates=self._gates_with_budgets(),
+            gates=self._budget_gates(),
         )
         return self._add_command(self._shortened(build, member) if course.short else build, member)
 
-    def _gates_with_budgets(self) -> GateChoice:
-        choice, stated = self.fit_request.choice, self.fit_request.recipe.gates
-        within, least = choice.within, choice.accuracy_top1
-        if {"p50_ms", IMAGES_PER_S} & within.keys():  # the budget replaces the recipe's bound, whichever unit either has
-            stated = bound_in_p50(stated)
-            stated = stated.model_copy(update={"max": {name: most for name, most in stated.max.items() if name != "p50_ms"}})
+    def _budget_gates(self) -> GateChoice:
+        """Return the budgets as bounds, which replace the recipe's bounds of the same metrics."""
+        within, least = self.fit_request.choice.within, self.fit_request.choice.accuracy_top1
         rate = {name: bound for name, bound in within.items() if name == IMAGES_PER_S}
-        most = {name: bound for name, bound in within.items() if name != IMAGES_PER_S}
         required = {} if least is None else {"top1": least}
-        return stated.model_copy(update={"max": {**stated.max, **most}, "min": {**stated.min, **rate, **required}})
+        return GateChoice(max={name: most for name, most in within.items() if name not in rate}, min={**rate, **required})
 
     def _request(self, member: Member, course: Course, goal: Goal) -> BuildRequest:
         return self.request(member, course, self.folder(member, course)).model_copy(update={"goal": goal})

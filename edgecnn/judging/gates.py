@@ -157,7 +157,8 @@ class StatedBounds(NamedTuple):
             check_bounds(choice, stated_by="recipe" if stated_by == "recipe" else "command line")
             for gate in _gates_in(choice, stated_by):
                 before = gates.get(gate.metric)
-                replaced = None if before is None else ReplacedBound(**before.stated._asdict(), stated_by=before.stated_by)
+                is_changed = before is not None and before.stated != gate.stated
+                replaced = ReplacedBound(**before.stated._asdict(), stated_by=before.stated_by) if before and is_changed else None
                 required = "when-measured" if METRICS[gate.metric].source in may_be_missing else "always"
                 gates[gate.metric] = gate.model_copy(update={"required": required, "replaces": replaced})
         return tuple(sorted(gates.values(), key=lambda gate: (gate.side, gate.metric)))
@@ -189,10 +190,24 @@ def bounds_kept_in(report: BuildReport) -> GateChoice:
     return GateChoice(**sides, require_measured=report.require_measured)
 
 
+def without_accuracy(choice: GateChoice) -> GateChoice:
+    """Return the bounds that need no images."""
+    kept = {
+        side: {name: bound for name, bound in bounds.items() if name not in METRICS or METRICS[name].source != "accuracy"}
+        for side, bounds in (("max", choice.max), ("min", choice.min))
+    }
+    return choice.model_copy(update=kept)
+
+
 def no_longer_stated(earlier: GateChoice, gates: Sequence[Gate]) -> tuple[Gate, ...]:
-    """Return the gates of an earlier call whose metrics none of the present ``gates`` bounds."""
-    metrics = {gate.metric for gate in gates}
-    return tuple(gate for gate in StatedBounds(GateChoice(), earlier).gates() if gate.metric not in metrics)
+    """Return the gates of an earlier command line that neither the present command line nor an equal bound replaces."""
+    present = {gate.metric: gate for gate in gates}
+
+    def is_kept(gate: Gate) -> bool:
+        now = present.get(gate.metric)
+        return now is not None and (now.stated_by == "command line" or now.bound == gate.bound)
+
+    return tuple(gate for gate in StatedBounds(GateChoice(), earlier).gates() if not is_kept(gate))
 
 
 def gates_for(stated: StatedBounds, call: Circumstances) -> tuple[Gate, ...]:

@@ -323,7 +323,7 @@ def _missing_reason(reason: str, gates: Sequence[GateResult]) -> str:
     """Add the cause of the first missing figure, and the gates that failed."""
     cause = next(result.reason for result in gates if result.verdict is Verdict.MISSING)
     failed = [bound_of(result.gate) for result in gates if result.verdict is Verdict.FAIL]
-    return f"{reason} ({cause})" + (f"; FAIL: it breaks {listed(failed)}" if failed else "")
+    return f"{reason} ({cause})" + (f"; it also fails {listed(failed)}" if failed else "")
 
 
 _LOST = {"drop_pp": "top-1", "map_drop_pp": "mAP"}
@@ -402,13 +402,13 @@ _ORIGIN: Mapping[GateOrigin, str] = {
     "default": "default",
     "recipe": "recipe",
     "build": "command line of the build",
-    "command line": "this command line",
+    "command line": "command line",
     "chance": "chance level",
 }
 
 
 def gate_origin(gate: Gate) -> str:
-    """``recipe``, or ``this command line, which replaces 2 from the recipe``."""
+    """``recipe``, or ``command line, which replaces size_mib ≤ 20 from the recipe``."""
     before = gate.replaces
     if before is None:
         return _ORIGIN[gate.stated_by]
@@ -421,16 +421,12 @@ def stated_gates_lines(gates: Sequence[GateResult], dropped: Sequence[Gate] = ()
 
     Return nothing for the default gate alone.
     """
-    stated = [
-        f"{bound_of(result.gate)} ({gate_origin(result.gate)})"
-        for result in gates
-        if result.gate.stated_by not in ("default", CHANCE)
-    ]
+    stated = [f"{bound_of(result.gate)} ({gate_origin(result.gate)})" for result in gates if result.gate.is_stated]
     lines = [f"gates: {'; '.join(stated)}"] if stated else []
     if dropped:
         options = " ".join(word for gate in dropped for word in bound_option(*gate.stated))
         bounds = listed([bound_of(gate) for gate in dropped])
-        lines.append(f"the last call for this folder also judged {bounds}; to keep this, add {options}")
+        lines.append(f"no longer judged: {bounds}, from an earlier command line; to judge again, add {options}")
     return lines
 
 
@@ -439,7 +435,7 @@ def not_judged_line(comparison: Comparison) -> str | None:
     if not comparison.not_judged:
         return None
     bounds = listed([bound_of(gate) for gate in comparison.not_judged])
-    return f"not judged in this comparison: {bounds} of HEAD's build; edgecnn judge HEAD without --against judges them"
+    return f"not judged in this comparison: {bounds} of HEAD's build; `edgecnn judge` without --against judges the build"
 
 
 def gate_lines(gates: Sequence[GateResult], *, require_measured: bool = False) -> list[str]:

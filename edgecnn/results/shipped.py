@@ -109,10 +109,16 @@ class ShippedKit:
 
         ``command``: what to run on the device.
         """
-        device = self.device
-        if device is None or matches(device, local_facts()):
+        device, name = self.device, self._device_name
+        if (name is None and device is None) or (device is not None and matches(device, local_facts())):
             return None
-        return f"not measured, because this machine is not {device.name}; run this command there: {command}"
+        is_not = f"is not known to be {name}" if device is None else f"is not {device.name}"
+        return f"not measured, because this machine {is_not}; run this command there: {command}"
+
+    @property
+    def _device_name(self) -> str | None:
+        """The name of the device in the report or the bundle; None in bundles of earlier versions."""
+        return self.bundled_for if self.report is None else self.report.build.device
 
     @property
     def device(self) -> Device | None:
@@ -123,11 +129,11 @@ class ShippedKit:
         if self.pin is not None:
             return load_devices().get(self.pin.shipped.device or "")
         if self.plan is None:
-            return load_devices().get((self.bundled_for if self.report is None else self.report.build.device) or "")
+            return load_devices().get(self._device_name or "")
         try:
             planned = Device.model_validate(self.plan["resolved"]["device"])
         except (ValidationError, KeyError, TypeError):
-            return None  # another version, which described devices differently
+            return load_devices().get(self._device_name or "")  # another version described devices differently
         return load_devices().get(planned.name, planned)
 
 

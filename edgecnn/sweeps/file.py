@@ -81,7 +81,7 @@ class Cell(Value):
     leased: tuple[str, ...] | None = None
     """Tags of the board that may be leased to measure it; None: no board is leased."""
     gates: GateChoice = GateChoice()
-    """Bounds of the call, which replace the recipe's. They are included in ``words``."""
+    """Bounds of the call; each replaces the recipe's bound of the same metric. They are included in ``words``."""
     words: tuple[str, ...]
     """Arguments of ``edgecnn build`` for the same build, without the board: the recipe and options."""
     trains_as: str

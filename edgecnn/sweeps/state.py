@@ -109,7 +109,7 @@ class SweepState(Value):
     tools: Mapping[str, str] = {}
     """Version of each tool in the last run."""
     gates: GateChoice = GateChoice()
-    """Bounds of the last run, which replaced those of every build's recipe."""
+    """Bounds of the last run; each replaced the bound of the same metric in every recipe."""
     outcomes: Mapping[PlainName, CellOutcome] = {}
     begun: tuple[PlainName, ...] = ()
     """Builds that have not ended since their start, so the request of the figures in their folders is not known."""

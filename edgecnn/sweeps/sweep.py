@@ -84,7 +84,7 @@ def open_sweep(path: Path, out: Path | None, store: Store, tell: Progress, gates
     boards = boards_of(sweep, cells)
     folder = out if out is not None else Path("builds") / path.stem
     state = read_state(folder, path)
-    dropped = () if gates is None else no_longer_stated(state.gates, StatedBounds(gates).gates())
+    dropped = () if gates is None else no_longer_stated(state.gates, StatedBounds(GateChoice(), command_line=gates).gates())
     state = state if gates is None else state.model_copy(update={"gates": gates})
     bounds = [word for part in bound_parts(state.gates) for word in part]
     cells = tuple(

@@ -444,9 +444,10 @@ class ClassAlone(Value):
     """A class that only HEAD has, on HEAD's test images of this class."""
 
     name: str
-    images: int
-    right: int
-    recall: Interval | None
+    images: int | None = None
+    """None if HEAD's accuracy is unknown."""
+    right: int | None = None
+    recall: Interval | None = None
     """0…1; None without images."""
 
 

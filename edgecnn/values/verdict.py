@@ -98,6 +98,11 @@ class Gate(Value):
     """The bound of the recipe, or of the build, that this gate replaces in this call."""
 
     @property
+    def is_stated(self) -> bool:
+        """Whether a recipe or a command line stated the gate, unlike the default gate and the check against chance."""
+        return self.stated_by not in ("default", CHANCE)
+
+    @property
     def stated(self) -> StatedBound:
         """The bound in the unit in which it was stated, for people and for command lines."""
         if self.images_per_s is not None:

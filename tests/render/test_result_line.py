@@ -179,14 +179,14 @@ def test_a_missing_figure_names_its_cause_and_does_not_hide_a_failed_gate() -> N
     failed = a_gate(Verdict.FAIL).model_copy(update={"gate": Gate(metric="size_mib", side="max", bound=3, required="always")})
     line = result_line(judged(Verdict.MISSING, missing, failed))
     assert line.startswith("MISSING: ") and "(the classes differ)" in line
-    assert line.endswith("FAIL: it breaks size_mib ≤ 3")
+    assert line.endswith("it also fails size_mib ≤ 3")
 
 
 def test_each_stated_gate_names_its_origin_and_what_it_replaces() -> None:
     size = Gate(metric="size_mib", side="max", bound=16, required="always", stated_by="command line")
     replacing = size.model_copy(update={"replaces": ReplacedBound(side="max", metric="size_mib", bound=20, stated_by="build")})
     (line,) = stated_gates_lines([a_gate().model_copy(update={"gate": replacing})])
-    assert line == "gates: size_mib ≤ 16 (this command line, which replaces size_mib ≤ 20 from the command line of the build)"
+    assert line == "gates: size_mib ≤ 16 (command line, which replaces size_mib ≤ 20 from the command line of the build)"
     assert stated_gates_lines([a_gate()]) == [], "the default gate needs no origin"
     (dropped,) = stated_gates_lines([a_gate()], [size])
     assert dropped.endswith("add --max size_mib=16")

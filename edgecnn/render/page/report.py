@@ -40,6 +40,7 @@ from edgecnn.render.sentences import (
     learned_lines,
     reference_lines,
     size_lines,
+    stated_gates_lines,
     verdict_reason,
 )
 from edgecnn.render.wording import joint_reason
@@ -61,6 +62,7 @@ def report_page(facts: PageFacts) -> str:
         decided=verdict_reason(facts.report.verdict, facts.report.gates),
         unlearned=learned_lines(facts.report.gates),
         gate_origin=gate_origin,
+        dropped_lines=stated_gates_lines((), facts.report.gates_dropped),
         bound_of=bound_of,
         gate_reason=partial(gate_reason, require_measured=facts.report.require_measured),
         shows=shown_digest(facts.report),

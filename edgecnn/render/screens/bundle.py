@@ -11,7 +11,7 @@ from edgecnn.bundle.predictions import Predictions, Served
 from edgecnn.errors.wording import counted
 from edgecnn.render import figures
 from edgecnn.render.screens.report import show_table
-from edgecnn.render.sentences import gate_line, gate_lines, judged_line, mac_share_text, runs_text
+from edgecnn.render.sentences import gate_line, gate_lines, judged_line, mac_share_text, runs_text, stated_gates_lines
 from edgecnn.render.terminal import VERDICT_STYLE, console, print_unbroken, print_wrapped, show_lines, show_rows
 from edgecnn.render.wording import csv_line, duration_text, lines_by_reason, sandbox_text
 from edgecnn.runner.text import unlearned_text
@@ -145,6 +145,7 @@ def bundle_bench_lines(bench: BundleBench, *, verbose: bool = False) -> list[str
         f"{figures.percent_interval(accuracy.share)} of {accuracy.images:,} images{_folds_text(accuracy)}, on {accuracy.machine}"
         for name, accuracy in bench.recorded.items()
     ]
+    lines += stated_gates_lines(bench.gates)
     details = [*gate_lines(bench.gates, require_measured=bench.require_measured), *(f"note: {note}" for note in bench.notices)]
     if verbose:
         return [*lines, *details]

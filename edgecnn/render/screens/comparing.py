@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from edgecnn.comparing.facts import BuildChanges, MachineGroup, MeasuredHistory, MeasuredPoint, Series, SideBySide
-from edgecnn.errors.wording import counted, listed
+from edgecnn.errors.wording import counted, listed, plural
 from edgecnn.judging.judgement import learned_result
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
@@ -38,11 +38,11 @@ def comparison_lines(comparison: Comparison, *, verbose: bool = False) -> list[s
     open_gates = [gate for gate in comparison.gates if gate.verdict is not Verdict.PASS and gate.gate.stated_by != CHANCE]
     lines = [
         result,
-        f"  HEAD: {head}, p50 {_median_text(comparison.latency)}",
-        f"  BASE: {base}, p50 {_median_text(comparison.base_latency)}",
+        f"  HEAD: {head}{_median_clause(comparison, comparison.latency)}",
+        f"  BASE: {base}{_median_clause(comparison, comparison.base_latency)}",
         f"  {comparison.drop_of} lost against BASE: {drop}",
         *(f"  {line}" for line in classes_lines(comparison.classes)),
-        f"  race: {comparison.how}, on {comparison.machine}",
+        f"  race: {_race_text(comparison)}",
         *(f"  {gate_line(gate)}" for gate in (comparison.gates if verbose else open_gates)),
         *(f"  changed: {line}" for line in comparison.changed[:CHANGES_SHOWN]),
     ]
@@ -64,9 +64,26 @@ def classes_lines(apart: ClassesApart | None) -> list[str]:
     """Return the classes that only one build has, and HEAD's result for its own."""
     if apart is None:
         return []
-    alone = [f"{row.name} ({row.right:,} of {counted(row.images, 'test image')} right)" for row in apart.only_head]
-    sides = [("HEAD", alone), ("BASE", list(apart.only_base))]
-    return [f"class only in {side}, not compared: {listed(names)}" for side, names in sides if names]
+    alone = [
+        row.name if row.images is None else f"{row.name} ({row.right:,} of {counted(row.images, 'test image')} right)"
+        for row in apart.only_head
+    ]
+    return [
+        f"not compared, because only {side} has {plural(len(names), 'this class', 'these classes')}: {listed(names)}"
+        for side, names in (("HEAD", alone), ("BASE", list(apart.only_base)))
+        if names
+    ]
+
+
+def _median_clause(comparison: Comparison, latency: Latency) -> str:
+    """``, p50 3.1 ms``; nothing if the line about the race says why no kit ran."""
+    return f", p50 {_median_text(latency)}" if comparison.rounds or latency.p50_ms else ""
+
+
+def _race_text(comparison: Comparison) -> str:
+    if comparison.rounds:
+        return f"{comparison.how}, on {comparison.machine}"
+    return comparison.latency.reason or "none"
 
 
 def baseline_lines(baseline: LatencyBaseline, figures: Latency, energy: Energy) -> list[str]:
