@@ -12,7 +12,10 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edgecnn.errors.base import ExitCode
+from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.errors.graph import MacsUnknown
+from edgecnn.graph.custom.file import count_macs
 from edgecnn.graph.macs import mac_table, shapes_at_batch_one
 from edgecnn.graph.onnx_cost import operations_of_model
 
@@ -63,8 +66,7 @@ def test_the_file_itself_stays_as_it_is(tmp_path: Path) -> None:
     assert model.SerializeToString() == before
 
 
-@pytest.mark.parametrize("op", ["ConstantOfShape", "Range", "Tile", "Expand"])
-def test_a_file_that_asks_for_a_huge_constant_gets_none(op: str) -> None:
+def padded_by_huge_constant(op: str) -> onnx.ModelProto:
     huge = 1 << 40
     constants = {"huge": [huge], "zero": 0, "limit": huge, "one": 1, "ones": [1, 2]}
     reads = {"ConstantOfShape": ["huge"], "Range": ["zero", "limit", "one"], "Tile": ["ones", "huge"], "Expand": ["ones", "huge"]}
@@ -76,5 +78,17 @@ def test_a_file_that_asks_for_a_huge_constant_gets_none(op: str) -> None:
     weight = numpy_helper.from_array(torch.zeros(2, 3, 1, 1).numpy(), "weight")
     held = [numpy_helper.from_array(torch.tensor(value).numpy(), name) for name, value in constants.items()]
     graph = helper.make_graph([made, padded, conv], "huge", [image], [answer], [weight, *held])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+
+
+@pytest.mark.parametrize("op", ["ConstantOfShape", "Range", "Tile", "Expand"])
+def test_a_file_that_asks_for_a_huge_constant_gets_none(op: str) -> None:
     with pytest.raises(MacsUnknown):
-        mac_table(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]))
+        mac_table(padded_by_huge_constant(op))
+
+
+def test_shapes_that_a_custom_file_leaves_unknown_are_a_fault_of_the_file(tmp_path: Path) -> None:
+    onnx.save(padded_by_huge_constant("Expand"), tmp_path / "trunk.onnx")
+    with pytest.raises(CustomModelUnusable) as refused:
+        count_macs(tmp_path / "trunk.onnx", tmp_path / "mine.onnx", {})
+    assert refused.value.exit_code == ExitCode.BAD_INPUT and refused.value.fields["path"] == tmp_path / "mine.onnx"

@@ -62,7 +62,7 @@ def scaled(factor: float, *, rounded: bool = False, hidden: bool = False) -> onn
     model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in held.items())
     ends = [("Mul", ["share", "all"])]
     if hidden:
-        model.graph.node.append(helper.make_node("Mul", ["share", "some.of.all"], ["some"], name="some"))
+        model.graph.node.append(helper.make_node("Mul", ["share", "half"], ["some"], name="some"))
         ends = [("Add", ["some", "some"])]
     ends += [("Round", ["end0"])] if rounded else []
     for number, (op, reads) in enumerate(ends):

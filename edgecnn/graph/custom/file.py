@@ -7,6 +7,7 @@ rewriting.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
@@ -18,7 +19,7 @@ from scipy.special import expit, softmax
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import CustomModelUnusable, custom_model_unusable
-from edgecnn.errors.graph import EXPORT_AGAIN, trunk_disagrees
+from edgecnn.errors.graph import EXPORT_AGAIN, MacsUnknown, trunk_disagrees
 from edgecnn.errors.wording import reason_in
 from edgecnn.graph.checks import (
     CHECK_IMAGES,
@@ -40,6 +41,7 @@ from edgecnn.graph.node_folding import fold_batch_norms, fold_pooled_padding
 from edgecnn.graph.onnx_file import external_files, fixed_batch, opset_of, save_model
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import Feeding, GraphEntry, TorchForm
+from edgecnn.values.layers import MacTable
 from edgecnn.values.preprocessing import Normalization, PixelRecipe
 from edgecnn.values.stage import Key, Progress
 
@@ -128,7 +130,7 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     """Write ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy``; for multi-label models also
     ``thresholds.json``.
 
-    Raises EdgecnnError: an error of ``errors.custom_model``; MacsUnknown.
+    Raises EdgecnnError: an error of ``errors.custom_model``.
     """
     tell.step("export to ONNX", 0, 3)
     path = out / "model.onnx"
@@ -147,7 +149,7 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
             raise
         change, check = _write_checked(request, theirs, entry, (shown, answers), path, keeps_batch=True)
     known = shapes_by_running(path, entry.resolution_px) if entry.quantized else {}
-    (out / "macs.json").write_text(mac_table(onnx.load(path), known).model_dump_json(indent=1) + "\n", encoding="utf-8")
+    (out / "macs.json").write_text(count_macs(path, request.model, known).model_dump_json(indent=1) + "\n", encoding="utf-8")
     (out / "check.json").write_text(check.model_dump_json(indent=1) + "\n", encoding="utf-8")
     if fixed_batch(path) is not None:
         tell.note(f"{request.model.name} computes one image a call, so its kits have no larger batches")
@@ -213,6 +215,14 @@ def _trunk_logits(path: Path, pixels: npt.NDArray[np.uint8], request: CustomRequ
         because = f"{change}, its output for {len(pixels)} images is {logits.shape}"
         raise custom_model_unusable(path=request.model, because=because, hint=EXPORT_AGAIN)
     return logits
+
+
+def count_macs(trunk: Path, file: Path, known: Mapping[str, list[int]]) -> MacTable:
+    """Return the multiply-adds of a custom file's trunk. Raises CustomModelUnusable: a shape in it is unknown before it runs."""
+    try:
+        return mac_table(onnx.load(trunk), known)
+    except MacsUnknown as error:
+        raise custom_model_unusable(path=file, because=f"{error.what}; {error.because}", hint=EXPORT_AGAIN) from error
 
 
 def shapes_by_running(path: Path, resolution_px: ImageSize) -> dict[str, list[int]]:

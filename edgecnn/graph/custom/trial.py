@@ -228,12 +228,9 @@ def read_and_convert(
     path: Path, form: TorchForm | None = None, resolution_px: ImageSize | None = None, output: str | None = None
 ) -> Examined:
     """Read a file, run images, and for ONNX make the trunk. Raises EdgecnnError: the file cannot be used."""
-    import onnx
-
-    from edgecnn.graph.custom.file import files_beside, onnx_graph_of, read_file, require_steady
+    from edgecnn.graph.custom.file import count_macs, files_beside, onnx_graph_of, read_file, require_steady
     from edgecnn.graph.custom.onnx_entry import digest_of_model
     from edgecnn.graph.custom.onnx_trunk import convert_to_trunk
-    from edgecnn.graph.macs import mac_table
     from edgecnn.graph.onnx_file import save_model
 
     beside = files_beside(path, form)
@@ -248,7 +245,7 @@ def read_and_convert(
     with tempfile.TemporaryDirectory() as folder, _larger_files():
         save_model(model, Path(folder) / "model.onnx")
         if entry.quantized is None:
-            mac_table(onnx.load(Path(folder) / "model.onnx"), {})
+            count_macs(Path(folder) / "model.onnx", path, {})
     return examined
 
 
