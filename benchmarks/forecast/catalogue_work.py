@@ -5,35 +5,43 @@ python -m benchmarks.forecast.catalogue_work
 
 from __future__ import annotations
 
-from edgecnn.forecast.networks import COUNTED_FILE, CountedCatalogue, CountedNetwork, count_arch, count_parameters_per_class
+from edgecnn.forecast.networks import (
+    COUNTED_FILE,
+    TILE_PX,
+    CountedCatalogue,
+    CountedNetwork,
+    count_arch,
+    count_parameters_per_class,
+)
 from edgecnn.installed import resource_folder
 from edgecnn.models.catalogue import all_archs
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.forecast import Work
 
-OTHER_PX = (128, 64)
-"""Side at which a network is counted a second time; the second one for a network that is smaller than the first."""
+SIDES = ((128, 224), (64, 128))
+"""Sides at which a network is counted; the second pair is for a network whose own side is below 128 pixels."""
 
 
-def constant_counts(spec: ArchSpec, work: Work) -> dict[str, int]:
-    """Return the part of each count that does not grow with the area, from a second count at another size."""
+def growth(spec: ArchSpec) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the constant part of each count, and its growth for each tile, from the counts at two sizes."""
     if spec.only_native_px:
-        return {}
-    other = ImageSize.square(OTHER_PX[spec.resolution_px.short_px < OTHER_PX[0]])
-    share, counted = other.area_px / spec.resolution_px.area_px, count_arch(spec, other).model_dump()
-    native = work.model_dump(exclude={"weights", "layers"})
-    constant = {name: round((counted[name] - count * share) / (1 - share)) for name, count in native.items()}
-    return {name: count for name, count in constant.items() if count}
+        return {}, {}
+    sides = SIDES[spec.resolution_px.short_px < SIDES[0][0]]
+    small, large = (count_arch(spec, ImageSize.square(side)).model_dump(exclude={"weights", "layers"}) for side in sides)
+    tiles = [(side / TILE_PX) ** 2 for side in sides]
+    per_tile = {name: round((large[name] - small[name]) / (tiles[1] - tiles[0])) for name in small}
+    constant = {name: round(large[name] - grows * tiles[1]) for name, grows in per_tile.items()}
+    return {name: count for name, count in constant.items() if count}, {name: count for name, count in per_tile.items() if count}
 
 
 def counted_network(spec: ArchSpec) -> CountedNetwork:
     """Count one network of the catalogue."""
-    work = count_arch(spec, spec.resolution_px)
+    constant, per_tile = growth(spec)
     return CountedNetwork(
         resolution_px=spec.resolution_px,
-        work=work,
-        constant=constant_counts(spec, work),
+        work=count_arch(spec, spec.resolution_px),
+        constant=constant,
+        per_tile=per_tile,
         parameters_per_class=count_parameters_per_class(spec),
     )
 

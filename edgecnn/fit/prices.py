@@ -266,7 +266,7 @@ class Forecasts:
     def __init__(self, build: AwayBuild) -> None:
         self._build, self._known = build, dict[Probe, CandidateForecasts]()
 
-    def for_probe(self, probe: Probe) -> CandidateForecasts:
+    def candidate_forecasts(self, probe: Probe) -> CandidateForecasts:
         """Return the forecasts of a network."""
         if probe not in self._known:
             (self._known[probe],) = networks_forecasts([_network_of(probe)], self._build)
@@ -287,7 +287,7 @@ class ForecastPredictor:
 
     def predict(self, probes: Sequence[Probe]) -> tuple[Prediction | None, ...]:
         """Predict each network; None if the public tables do not support a forecast."""
-        known = (self._forecasts.for_probe(probe).by_candidate.get(self._candidate) for probe in probes)
+        known = (self._forecasts.candidate_forecasts(probe).by_candidate.get(self._candidate) for probe in probes)
         return tuple(None if forecast is None else _prediction(forecast) for forecast in known)
 
 

@@ -22,6 +22,7 @@ from edgecnn.values.forecast import Work
 from edgecnn.values.preprocessing import Resolution
 
 COUNTED_FILE = "catalogue-work.json"
+TILE_PX = 32
 
 
 class Subject(NamedTuple):
@@ -43,23 +44,24 @@ class CountedNetwork(Value):
     resolution_px: Resolution
     work: Work
     constant: Mapping[str, int] = {}
-    """Part of each count of ``work`` that does not grow with the area of the image. Other counts grow in proportion."""
+    """Part of each count that does not grow with the area of the image."""
+    per_tile: Mapping[str, int] = {}
+    """Growth of each count for every 32 × 32 pixels of the image; empty for a network that takes only its own resolution."""
     parameters_per_class: PositiveInt
     """Weights and bias for one output of the last layer, to compute the size for another number of classes."""
 
     def work_at(self, size: ImageSize) -> Work:
-        """Return the work for images of another size.
+        """Return the work for images of a size.
 
-        It is exact for sides that are multiples of 32 if the network halves its maps up to five times and pads them. For other
-        sizes, and for the few networks without padding, it is interpolated.
+        It is exact at its own resolution, and for sides that are multiples of 32 if the network halves its maps up to five times
+        and pads them. For other sizes, and for the few networks without padding, it is interpolated.
         """
-        share = size.area_px / self.resolution_px.area_px
-        counts = self.work.model_dump()
-        grown = {name for name in counts if name.endswith("_macs") or name == "moved"}
-        for name in grown:
-            constant = self.constant.get(name, 0)
-            counts[name] = max(0, round(constant + (counts[name] - constant) * share))
-        return Work.model_validate(counts)
+        if size == self.resolution_px:
+            return self.work
+        tiles = size.area_px / TILE_PX**2
+        names = self.constant.keys() | self.per_tile.keys()
+        grown = {name: max(0, round(self.constant.get(name, 0) + self.per_tile.get(name, 0) * tiles)) for name in names}
+        return Work.model_validate(self.work.model_dump() | grown)
 
 
 class CountedCatalogue(Value):

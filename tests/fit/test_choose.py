@@ -150,6 +150,22 @@ def test_where_the_device_is_away_only_what_is_predicted_inside_may_ship_and_pro
     assert chosen.why.endswith("of the 1 that are predicted inside, but not all measured p50_ms ≤ 5")
 
 
+def test_the_forecast_of_another_kit_than_the_one_that_ships_counts_for_nothing() -> None:
+    other = missing("a", 0.9, 1.0).model_copy(update={"candidate": "ncnn-fp32"})
+    assert other.prediction is None and other.best_predicted is not None
+    assert choose_member([other], BUDGET, None).name is None
+    untrained = other.model_copy(update={"build": None, "candidate": None})
+    assert untrained.prediction == untrained.best_predicted
+
+
+def test_a_budget_in_images_a_second_is_worded_in_images_a_second() -> None:
+    rate = {"images_per_s": 200.0}
+    chosen = choose_member([missing("first", 0.95, 9.0), missing("small", 0.8, 4.0)], rate, None)
+    assert chosen.name == "small" and chosen.why.endswith("images_per_s ≥ 200")
+    none = choose_member([member("a", 0.8, 10.0, Verdict.FAIL)], rate, None)
+    assert none.name is None and "100.00 [95.24, 105.26] images/s" in none.why
+
+
 def test_a_prediction_however_far_inside_passes_no_gate_and_is_no_figure_of_what_ships() -> None:
     sure = missing("a", 0.9, 1e-5).model_copy(update={"gates": (judged("p50_ms", Verdict.MISSING),)})
     chosen = choose_member([sure], BUDGET, None)

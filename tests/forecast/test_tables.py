@@ -19,6 +19,7 @@ from edgecnn.forecast.networks import count_arch, counted_catalogue, work_of
 from edgecnn.forecast.tables import public_tables, runs_on
 from edgecnn.graph.layer_features import Layer
 from edgecnn.models.catalogue import all_archs, arch_named
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.forecast import PublicTable
 
@@ -158,3 +159,14 @@ def test_the_shipped_count_is_that_of_the_network(name: str) -> None:
     spec, shipped = arch_named(name), counted_catalogue().networks[name]
     assert count_arch(spec, spec.resolution_px) == shipped.work
     assert shipped.work.macs == spec.macs
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "off"), [("mobilenet-v2", 160, 0.0), ("efficientnet-lite2", 128, 0.0), ("resnet-18", 200, 0.1)]
+)
+def test_the_work_at_another_size_is_exact_for_multiples_of_32_and_close_between_them(name: str, side: int, off: float) -> None:
+    size, spec = ImageSize.square(side), arch_named(name)
+    shipped, counted = counted_catalogue().networks[name].work_at(size), count_arch(spec, size)
+    assert shipped.macs == pytest.approx(counted.macs, rel=off)
+    assert shipped.moved == pytest.approx(counted.moved, rel=off)
+    assert (shipped.weights, shipped.layers) == (counted.weights, counted.layers)

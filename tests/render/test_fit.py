@@ -6,7 +6,7 @@ import json
 
 from edgecnn.render.page import fronts
 from edgecnn.render.page.fronts import fit_page
-from edgecnn.render.screens.fit import cells_of, fit_lines
+from edgecnn.render.screens.fit import cells_of, fit_columns, fit_lines
 from edgecnn.values.fit import Predicted, Trial
 from edgecnn.values.verdict import Interval, Verdict
 from tests.fit.test_choose import member
@@ -41,8 +41,8 @@ def test_a_table_of_devices_is_on_the_page_only_where_others_were_asked_about() 
 
 
 def test_a_member_that_failed_says_why_in_its_row() -> None:
-    assert cells_of(BROKEN, FOUND)[-2].endswith(str(BROKEN.failed))
-    assert cells_of(FAST, FOUND)[-2:] == ("PASS", "yes")
+    assert cells_of(BROKEN, FOUND)[3].endswith(str(BROKEN.failed))
+    assert (cells_of(FAST, FOUND)[1], cells_of(FAST, FOUND)[3]) == ("yes", "PASS")
 
 
 def test_what_is_predicted_is_never_said_to_be_measured() -> None:
@@ -50,6 +50,15 @@ def test_what_is_predicted_is_never_said_to_be_measured() -> None:
     alone = BROKEN.model_copy(update={"failed": None, "predicted": (Predicted(candidate=FAST.candidate or "", p50_ms=p50),)})
     assert cells_of(alone, FOUND)[4:6] == ("▲ 2.00 [1.50, 3.00]", "–")
     assert any(line.startswith("  ▲ predicted from 30 networks emulated on a board") for line in fit_lines(FOUND))
+
+
+def test_every_column_has_a_heading_and_the_unit_of_the_budget() -> None:
+    rated = FOUND.model_copy(update={"stated": {"images_per_s": 100.0}})
+    for found, unit in ((FOUND, "p50 ms"), (rated, "images/s")):
+        columns = fit_columns(found)
+        assert all(columns) and unit in columns and f"predicted {unit}" in columns
+        assert len(cells_of(FAST, found)) == len(columns)
+    assert any(cell.startswith("333 [") for cell in cells_of(FAST, rated)), "3 ms"
 
 
 def test_a_predicted_point_is_marked_and_a_built_one_is_filled() -> None:

@@ -21,7 +21,7 @@ def fit_columns(report: FitReport) -> tuple[str, ...]:
     """Return the headings of ``cells_of``, with the speed in the unit of the budget."""
     unit = "images/s" if IMAGES_PER_S in report.stated else "p50 ms"
     return (
-        "network", "px", "M MACs", "kit", f"predicted {unit}", unit, "top-1, validation", "top-1, test", "budget", "ships",
+        "network", "ships", "kit", "budget", f"predicted {unit}", unit, "top-1, validation", "top-1, test", "px", "M MACs",
     )  # fmt: skip
 
 
@@ -52,11 +52,11 @@ def cells_of(member: Member, report: FitReport) -> tuple[str, ...]:
     if member.failed is not None:
         budget = f"failed: {member.failed}"
     return (
-        member.name, str(member.resolution_px), f"{member.macs / 1e6:.1f}",
-        member.candidate or (prediction.candidate if prediction else NONE),
+        member.name, "yes" if member.name == report.shipped else "no",
+        member.candidate or (prediction.candidate if prediction else NONE), budget,
         f"{MARK} {_speed(prediction.p50_ms, report)}" if prediction else NONE, _time_text(member, report),
         _share_text(member.validation_top1), _share_text(member.test_top1),
-        budget, "yes" if member.name == report.shipped else "no",
+        str(member.resolution_px), f"{member.macs / 1e6:.1f}",
     )  # fmt: skip
 
 
