@@ -108,7 +108,7 @@ def _judged_against(compared: Compared, gate: Gate, row: CandidateFacts, spelled
 
 LEAST_IMAGES = 10
 """Least test images of a class that is called never recognised: with 0 of 10 right, recall is below 26 % at one-sided 95 %."""
-MOST_TIMES = 10
+MOST_TIMES = 30
 """Most times the present test images that are advised to show that a network learned. A network that needs more is at chance
 level for every purpose, and needs a better training instead."""
 WEAK = 0.4

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from edgecnn.errors.base import ExitCode
+from edgecnn.judging.accuracy import Answers
 from edgecnn.judging.average_precision import chance_precision
 from edgecnn.judging.gates import exit_code_of, overall
 from edgecnn.judging.intervals import wilson
 from edgecnn.judging.judgement import (
     LEAST_IMAGES,
     Chance,
+    at_chance,
     beats_chance,
     chance_of,
     commonest_share,
@@ -21,7 +24,7 @@ from edgecnn.judging.judgement import (
 )
 from edgecnn.values.figures import Accuracy, ClassReport, Groups, LabelFigures
 from edgecnn.values.report import CandidateFacts
-from edgecnn.values.verdict import Verdict
+from edgecnn.values.verdict import Fidelity, Verdict
 from tests.judging.made import a_class, a_gate, a_multi_label, a_quality, an_accuracy, an_interval, facts
 
 DEFAULT = a_gate(required="advisory")
@@ -155,3 +158,19 @@ def test_a_label_that_no_image_got_is_never_recognised() -> None:
     weak = weakness_of(facts(multi_label=several.model_copy(update={"labels": (several.labels[0], label)})))
     assert weak is not None
     assert (weak.never, weak.several_labels) == (("hat",), True)
+
+
+def test_a_network_at_chance_level_is_not_advised_to_test_ever_more_images() -> None:
+    chance, default = judge_candidate((DEFAULT,), right_on(1005, *[1000] * 10))
+    assert (chance.gate.stated_by, chance.verdict, chance.images_to_settle) == ("chance", Verdict.UNSURE, None)
+    assert default.images_to_settle is None
+    few = judge_candidate((DEFAULT,), right_on(7, 4, 4, 4))[0].images_to_settle
+    assert few is not None and few <= 30 * 12, "a few more images than there are still help"
+
+
+@pytest.mark.parametrize(("right", "expected"), [(101, True), (117, True), (150, False)])
+def test_predictions_on_validation_are_compared_with_chance(right: int, expected: bool) -> None:
+    labels = np.arange(1000) % 10
+    named = np.where(np.arange(1000) < right, labels, (labels + 1) % 10)
+    answers = Answers("a", np.eye(10, dtype=np.float32)[named], Fidelity.MEASURED, "here", "0" * 64)
+    assert at_chance(answers, labels) is expected
