@@ -147,7 +147,7 @@ def chance_verdict(accuracy: Interval, level: float) -> Verdict | None:
     return Verdict.FAIL if accuracy.high < level else Verdict.UNSURE
 
 
-def at_chance(answers: Answers, labels: NDArray[Any]) -> bool:
+def is_at_chance(answers: Answers, labels: NDArray[Any]) -> bool:
     """Whether predictions for validation images do not beat guessing.
 
     ``labels``: a class for each image, (images,), or uint8 (images, labels).

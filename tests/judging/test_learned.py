@@ -13,10 +13,10 @@ from edgecnn.judging.intervals import wilson
 from edgecnn.judging.judgement import (
     LEAST_IMAGES,
     Chance,
-    at_chance,
     beats_chance,
     chance_of,
     commonest_share,
+    is_at_chance,
     judge_candidate,
     learned_result,
     not_learned,
@@ -173,4 +173,4 @@ def test_predictions_on_validation_are_compared_with_chance(right: int, expected
     labels = np.arange(1000) % 10
     named = np.where(np.arange(1000) < right, labels, (labels + 1) % 10)
     answers = Answers("a", np.eye(10, dtype=np.float32)[named], Fidelity.MEASURED, "here", "0" * 64)
-    assert at_chance(answers, labels) is expected
+    assert is_at_chance(answers, labels) is expected
