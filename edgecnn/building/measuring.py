@@ -21,7 +21,7 @@ from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.errors.measuring import no_meter_for_objective
 from edgecnn.judging.accuracy import accuracy, agreement, answered_right
 from edgecnn.judging.choice import Contest, KnobRuns, contest_of, judge_knobs, taken_knobs
-from edgecnn.judging.judgement import at_chance
+from edgecnn.judging.judgement import is_at_chance
 from edgecnn.judging.regret import ENOUGH, LOOKS
 from edgecnn.judging.resources import batches_up_to, best_batch, screened_rates
 from edgecnn.measure.evaluate import PixelSet, blamed_layer
@@ -122,7 +122,7 @@ class Observer:
                 drops[name] = map_drop(answers, labels, subject.answering[name], baseline)
             elif (drop := accuracy(answers, labels, "validation", baseline).drop_pp) is not None:
                 drops[name] = drop.estimate
-        return RungDrops(drops, labels is not None and at_chance(baseline, labels))
+        return RungDrops(drops, labels is not None and is_at_chance(baseline, labels))
 
     def evaluate_all(self, pixels: Mapping[Split, PixelSet]) -> None:
         """Evaluate every kit on these splits, unless it was evaluated already. A kit that fails is not measured further."""

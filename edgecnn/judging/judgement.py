@@ -108,7 +108,7 @@ def _judged_against(compared: Compared, gate: Gate, row: CandidateFacts, spelled
 
 LEAST_IMAGES = 10
 """Least test images of a class that is called never recognised: with 0 of 10 right, recall is below 26 % at one-sided 95 %."""
-MOST_TIMES = 10
+MOST_TIMES = 30
 """Most times the present test images that are advised to show that a network learned. A network that needs more is at chance
 level for every purpose, and needs a better training instead."""
 WEAK = 0.4
@@ -163,7 +163,7 @@ def _exactly_above(share: Interval, level: float, images: float) -> bool:
     return right > 0 and float(betainc(right, images - right + 1, level)) <= (1 - share.confidence) / 2
 
 
-def at_chance(answers: Answers, labels: NDArray[Any]) -> bool:
+def is_at_chance(answers: Answers, labels: NDArray[Any]) -> bool:
     """Whether predictions for validation images do not beat guessing.
 
     ``labels``: a class for each image, (images,), or uint8 (images, labels).

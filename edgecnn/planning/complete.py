@@ -228,13 +228,14 @@ def _alternative_network(
 ) -> NetworkWithWeights | None:
     """Return the network most similar to ``arch`` whose published weights are on this machine, or None.
 
-    The network itself comes first, then its family, then networks with about as many multiply-adds, so that the speed stays
-    about the same. A stated scale or resolution has to fit.
+    The network itself comes first, then networks with at most twice its multiply-adds, so that the speed stays about the same.
+    Among these, its family comes first, then networks with about as many multiply-adds. A stated scale or resolution has to fit.
     """
 
-    def unlikeness(spec: ArchSpec) -> tuple[bool, bool, float]:
-        macs = abs(math.log(spec.macs / arch.macs)) if spec.macs and arch.macs else math.inf
-        return spec.name != arch.name, spec.family != arch.family, macs
+    def unlikeness(spec: ArchSpec) -> tuple[bool, bool, bool, float]:
+        difference = abs(math.log(spec.macs / arch.macs)) if spec.macs and arch.macs else math.inf
+        is_slower = (spec.macs or 0) > 2 * (arch.macs or math.inf)
+        return spec.name != arch.name, is_slower, spec.family != arch.family, difference
 
     def suits(spec: ArchSpec) -> bool:
         fits = model.resolution_px is None or (spec.least_px <= min(model.resolution_px) and not spec.only_native_px)

@@ -140,7 +140,15 @@ def _use_section(kit: str, carried: Sequence[CandidateFacts]) -> str:
     return "\n".join(
         ["## Use", "", _python_sentence(carried), "", "```bash", *_install_commands(kit, carried), *lines, "```", "", _FOR_PEOPLE]
         + ["", "## Your own program", "", _OUTSIDE, "", "```text", *_LAYOUT, "```", ""]
-        + ["`classify.py`, which can call `predict` from any number of threads:", "", "```python", *program, "```", "", _ERRORS]
+        + [
+            "`classify.py`, run in `app/`. Any number of threads can call `predict`:",
+            "",
+            "```python",
+            *program,
+            "```",
+            "",
+            _ERRORS,
+        ]
         + ["", "| `error.ref` | cause |", "| --- | --- |", *(f"| {refs} | {cause} |" for refs, cause in _CAUSES.items())]
     )
 

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from edgecnn.bundle import verify as verifying
-from edgecnn.bundle.manifest import MANIFEST
+from edgecnn.bundle.manifest import MANIFEST, Unlearned
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.bundle import BUNDLE_FILE_EXTRA, NO_BUNDLE_HERE
-from tests.bundle.sealed import KIT, KIT_FOLDER, publish, published, verified
+from edgecnn.render.screens.bundle import warning_lines
+from tests.bundle.sealed import KIT, KIT_FOLDER, publish, published, reseal, verified
 from tests.bundle.test_opening import refusal
 
 AGAIN = "copy the bundle again from the machine that built it"
@@ -173,3 +174,23 @@ def test_publishing_the_same_again_changes_nothing_and_something_new_has_the_nex
     (bundle / "README.md").write_text("edited")
     publish(tmp_path / "flowers", tmp_path / "flowers" / "made" / KIT)
     assert (verified(bundle).facts.version, verified(bundle).facts.name) == (2, "out")
+
+
+def test_a_network_that_is_not_shown_to_have_learned_is_a_fact_of_its_verification(bundle: Path) -> None:
+    assert verified(bundle).facts.unlearned == {}
+    choice = json.loads((bundle / "choice.json").read_text())
+    choice["kits"][KIT]["unlearned"] = {"metric": "top1", "accuracy": 0.07, "chance": 0.1}
+    (bundle / "choice.json").write_text(json.dumps(choice))
+    reseal(bundle)
+    facts = verified(bundle).facts.unlearned
+    assert facts == {KIT: Unlearned(metric="top1", accuracy=0.07, chance=0.1)}
+    (line,) = warning_lines((), facts)
+    assert KIT in line and "7.0 %" in line and "10.0 %" in line
+
+
+def test_a_file_of_the_users_own_is_named_with_the_place_for_it(bundle: Path) -> None:
+    (bundle / "classify.py").write_text("import runner")
+    with pytest.raises(EdgecnnError, check=BUNDLE_FILE_EXTRA.made) as caught:
+        verified(bundle)
+    assert caught.value.fields["file"] == "classify.py"
+    assert "out of the bundle" in str(caught.value.hint)

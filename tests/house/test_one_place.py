@@ -20,7 +20,7 @@ PLACES = {
     "comparison_subject": {"comparing/comparison.py"},
     "require_same_device": {"comparing/comparison.py"},
     "effective_gates": {"building/build.py", "bench/bench.py"},
-    "runs_for": {"judging/gates.py", "fit/finish.py"},
+    "runs_for": {"judging/gates.py", "fit/finish.py", "bundle/manifest.py"},
     "judge_candidate": {"judging/judgement.py"},
     "judge_identical": {"judging/judgement.py"},
     "not_learned": {"judging/judgement.py"},

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edgecnn.errors.base import ExitCode
+from edgecnn.judging.accuracy import Answers
 from edgecnn.judging.average_precision import chance_precision
 from edgecnn.judging.gates import exit_code_of, overall
 from edgecnn.judging.intervals import wilson
@@ -15,6 +16,7 @@ from edgecnn.judging.judgement import (
     beats_chance,
     chance_of,
     commonest_share,
+    is_at_chance,
     judge_candidate,
     learned_result,
     not_learned,
@@ -23,7 +25,7 @@ from edgecnn.judging.judgement import (
 from edgecnn.judging.resolution import two_digits
 from edgecnn.values.figures import Accuracy, ClassReport, Groups, LabelFigures
 from edgecnn.values.report import CandidateFacts
-from edgecnn.values.verdict import Verdict
+from edgecnn.values.verdict import Fidelity, Verdict
 from tests.judging.made import a_class, a_gate, a_multi_label, a_quality, an_accuracy, an_interval, facts
 
 DEFAULT = a_gate(required="advisory")
@@ -167,3 +169,19 @@ def test_a_guesser_with_one_image_a_class_rarely_passes_as_learned(classes: int)
     rate = sum(passing[hits] for hits in right) / len(right)
     assert rate < 0.03, "two-sided 95 %; the score interval alone gives 8 %"
     assert not_learned(right_on(12, *[1] * classes)) is None
+
+
+def test_a_network_at_chance_level_is_not_advised_to_test_ever_more_images() -> None:
+    chance, default = judge_candidate((DEFAULT,), right_on(1005, *[1000] * 10))
+    assert (chance.gate.stated_by, chance.verdict, chance.images_to_settle) == ("chance", Verdict.UNSURE, None)
+    assert default.images_to_settle is None
+    few = judge_candidate((DEFAULT,), right_on(7, 4, 4, 4))[0].images_to_settle
+    assert few is not None and few <= 30 * 12, "a few more images than there are still help"
+
+
+@pytest.mark.parametrize(("right", "expected"), [(101, True), (117, True), (150, False)])
+def test_predictions_on_validation_are_compared_with_chance(right: int, expected: bool) -> None:
+    labels = np.arange(1000) % 10
+    named = np.where(np.arange(1000) < right, labels, (labels + 1) % 10)
+    answers = Answers("a", np.eye(10, dtype=np.float32)[named], Fidelity.MEASURED, "here", "0" * 64)
+    assert is_at_chance(answers, labels) is expected

@@ -198,7 +198,15 @@ def test_a_network_without_weights_here_is_told_which_one_has_some(bench: Bench,
     assert better is not None
     most_work = 2 * (better.instead_of_macs or 0)
     assert (better.arch, (better.macs or 0) <= most_work) == ("mobilenet-v3-small", True)
-    assert bench.resolve(model={"weights": "none"}).weights.alternative is None
+    asked = bench.resolve(model={"weights": "none"}).weights
+    assert asked.alternative is not None and not asked.fell_back, "a weak result names it, the plan does not"
+
+
+def test_a_stated_resolution_or_scale_has_to_fit_the_network_with_weights(bench: Bench) -> None:
+    small = bench.resolve(model={"weights": "none", "arch": "mobilenet-v2", "resolution_px": 32}).weights.alternative
+    assert small is not None and small.arch == "efficientnet-lite0"
+    scaled = bench.resolve(model={"weights": "none", "arch": "mobilenet-v2", "scale": "depth=1,width=0.5"}).weights
+    assert scaled.alternative is None
 
 
 def test_a_plan_estimates_no_time_before_a_step_of_each_kind_was_made_here(bench: Bench) -> None:

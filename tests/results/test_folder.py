@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.building import OUTPUT_UNWRITABLE
-from edgecnn.results.folder import output_lock
+from edgecnn.errors.building import NO_REPORT, OUTPUT_UNWRITABLE
+from edgecnn.results.finished import finished_build
+from edgecnn.results.folder import REPORT, builds_near, output_lock, read_report
+from edgecnn.results.shipped import shipped_kit
 from tests.store.small_disks import needs_mount, said_on
 
 
@@ -89,3 +91,24 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(EdgecnnError, check=OUTPUT_UNWRITABLE.made), output_lock(tmp_path / "file" / "out"):
         shutil.rmtree(tmp_path)
+
+
+def test_a_folder_that_is_not_a_build_is_answered_with_the_nearest_builds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("mobilenet-v2-cpu", "resnet-18-cpu", "unfinished"):
+        (tmp_path / "builds" / name).mkdir(parents=True)
+    assert builds_near(Path("builds/nope")) == []
+    for name in ("mobilenet-v2-cpu", "resnet-18-cpu"):
+        (tmp_path / "builds" / name / REPORT).touch()
+    assert builds_near(Path("builds/resnet-18")) == [Path("builds/resnet-18-cpu"), Path("builds/mobilenet-v2-cpu")]
+    assert len(builds_near(Path("nope/at/all"))) == 2, "else those in builds/"
+    with pytest.raises(EdgecnnError, check=NO_REPORT.made) as refused:
+        read_report(Path("builds/resnet-18"))
+    assert "builds/resnet-18-cpu" in str(refused.value.hint)
+    for raised, ref in ((finished_build, "no-build-to-judge"), (shipped_kit, "no-build-to-compare")):
+        with pytest.raises(EdgecnnError) as caught:
+            raised(Path("builds/resnet-18"))
+        assert (caught.value.ref, caught.value.because) == (ref, "the folder does not exist")
+        assert "builds/resnet-18-cpu" in str(caught.value.hint)

@@ -22,9 +22,11 @@ from edgecnn.render.page.studies import doubt_page
 from edgecnn.render.progress import Quiet
 from edgecnn.render.screens.studies import doubt_lines, doubt_next_lines
 from edgecnn.studies.doubt import LIST, DoubtFound, DoubtRequest, label_doubt
+from edgecnn.studies.facts import LabelDoubt
 from edgecnn.values.dataset import DataManifest
 from edgecnn.values.recipe import DataChoice, Recipe
 from edgecnn.values.resolved import Resolved
+from edgecnn.values.verdict import Interval
 from tests.building.built_networks import COLOURS, BuiltNetworks
 from tests.building.resolutions import resolved
 from tests.graph.planted import planted, spotted
@@ -311,3 +313,18 @@ def test_features_that_were_trained_on_the_labels_are_named(networks: BuiltNetwo
 def a_recipe(**train: object) -> Recipe:
     recipe = resolved().recipe
     return recipe.model_copy(update={"train": recipe.train.model_copy(update=train)})
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "weakness"),
+    [(0.05, 0.2, "at-chance"), (0.2, 0.4, "weak"), (0.5, 0.6, None)],
+)
+def test_a_network_that_is_too_weak_to_doubt_labels_is_warned_about_first(low: float, high: float, weakness: str | None) -> None:
+    top1 = Interval(estimate=(low + high) / 2, low=low, high=high, confidence=0.95)
+    doubt = LabelDoubt(
+        build="b", network="n", root="r", roles=("train",), images=200, folds=5, top1=top1, top1_at_twice=top1, more_images=100,
+        doubted=(), classes=(), not_judged=(), pairs=(), near=(), excluded=(), list_file=None, list_sha256=None, chance_top1=0.1,
+    )  # fmt: skip
+    assert doubt.weakness == weakness
+    assert (doubt_lines(doubt)[0].startswith("WARNING: ")) is (weakness is not None)
+    assert doubt.model_copy(update={"chance_top1": None}).weakness is None, "an older file"

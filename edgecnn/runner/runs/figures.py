@@ -118,4 +118,4 @@ def runs_by_kit(paths: Sequence[Path]) -> Dict[str, KitRuns]:
         run = read_json(path)
         if "error" not in run:
             runs.setdefault(str(run["kit"]), []).append(run)
-    return {digest: KitRuns(sorted(found, key=lambda run: int(run["round"]))) for digest, found in runs.items()}
+    return {digest: KitRuns(sorted(of_kit, key=lambda run: int(run["round"]))) for digest, of_kit in runs.items()}
