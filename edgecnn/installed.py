@@ -138,9 +138,9 @@ def switch_value(name: str, environment: Mapping[str, str]) -> bool:
     return value.casefold() in _ON
 
 
-def in_ci() -> bool:
-    """Whether this process runs in CI. Some services set ``CI`` to their name, so every value but an off word is on."""
-    return os.environ.get("CI", "").strip().casefold() not in _OFF
+def is_off(value: str) -> bool:
+    """Whether the value of a variable of another program, such as ``CI``, means off. Some set it to a name, which means on."""
+    return value.strip().casefold() in _OFF
 
 
 def unknown_variables(environment: Mapping[str, str]) -> dict[str, str | None]:

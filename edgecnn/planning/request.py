@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Literal
 
 from edgecnn.errors.measuring import BATCHES_MISREAD, duration_misread, share_misread
-from edgecnn.installed import in_ci
+from edgecnn.installed import is_off
 from edgecnn.judging.gates import Circumstances, EffectiveGates, StatedBounds, StoredRace, bounds_kept_in, no_longer_stated
 from edgecnn.judging.stopping import OF_A_BUILD, OF_A_FINISHED_BUILD
 from edgecnn.values.base import Value
@@ -75,7 +76,7 @@ def effective_gates(
         labelled=resolved.data.labelled,
         multi_label=resolved.data.multi_label,
         stored_race=stored_race,
-        in_ci=in_ci(),
+        in_ci=not is_off(os.environ.get("CI", "")),
         more_rounds=OF_A_FINISHED_BUILD if finished else OF_A_BUILD,
     )
     if finished:

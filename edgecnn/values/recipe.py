@@ -80,11 +80,13 @@ class DataChoice(DataSource):
     classes: str | None = None
     """The order of the classes. folders: natural order of the folders. sorted: by character, as ImageFolder and Keras sort.
     imagenet: each folder is one of the 1,000 classes, by WordNet ID or name. Otherwise a text file with one class a line, in the
-    order of the model's outputs, or an ONNX file with names in its metadata; each folder must be one of these. Unset: imagenet if
-    the head of published weights is kept, a custom model's own order if its file names the folders, else folders."""
+    order of the model's outputs, a JSON file with a list of names or names by index, or an ONNX file with names in its metadata;
+    each folder must be one of these. Unset: imagenet if the head of published weights is kept, a custom model's own order if its
+    file names the folders, else folders."""
     folders: FolderReading | None = None
     """How to read ambiguous folders. classes: each is a class, whatever its name. nested: the folders inside them are the
-    classes. labelled: folders such as no_label are skipped. Unset: ambiguous folders are an error (`split-folders`)."""
+    classes. labelled: folders such as no_label, and rows of a list with labels such as nan, are skipped. Unset: ambiguous
+    folders and labels are an error (`split-folders`, `labels-look-missing`)."""
     labels: bool | None = None
     """Whether sub-folders are labels. False: only agreement with fp32 is known, for a custom model. Unset: true; false for a
     custom model and a folder of images without sub-folders."""
