@@ -34,6 +34,9 @@ LEAST_WORTH = 3.0
 """Least independent runs that dependent runs count as; with fewer, Student's interval is useless."""
 RUNS_TO_TELL = 16
 """Number of runs from which on a relevant dependence is mostly detected; a race for a gate on p50 has this many."""
+STRONG = 0.3
+"""Rank correlation of one kit's runs from which on its drift may widen a ratio that shows no dependence itself. The correlation
+of 48 independent runs exceeds it in about one of 50 races."""
 _LARGEST = 0.98
 _FALLS_MOST = 0.97
 """Largest factor by which correlations are taken to fall from round to round."""
@@ -60,6 +63,10 @@ class _Correlations(NamedTuple):
     @property
     def shown(self) -> bool:
         return self.persists or self.drifts
+
+    @property
+    def is_strong(self) -> bool:
+        return self.shown and max(self.follows, abs(self.drift)) > STRONG
 
     def largest(self, count: int) -> float:
         """Return the correlation that the values may have, corrected for bias, plus one standard error."""
@@ -219,7 +226,7 @@ def paired_interval(
 def _dependent_rounds(logs: Sequence[float], head: Sequence[float], base: Sequence[float]) -> tuple[str | None, float | None]:
     """Return why rounds depend on each other, and as how many rounds they count; the number needs ``RUNS_TO_TELL`` rounds."""
     count, ratio = len(logs), _correlations(logs)
-    sides = [found for found in map(_correlations, (head, base)) if found is not None and found.shown]
+    sides = [found for found in map(_correlations, (head, base)) if found is not None and found.is_strong]
     if _change_together(head, base):
         sides = []  # both follow the machine, which cancels
     if ratio is None or not (ratio.shown or sides):

@@ -111,11 +111,11 @@ def paired_finding(
     short = too_few_samples([run for race in races for side in (race.base, race.head) for run in side.runs])
     paired = paired_interval(slow, fast, confidence, is_last=is_last)
     ratio = None if short else paired.interval
-    lost = {side: lost_percent(_runs_of(races, side)) for side in _SIDES}
-    known = None not in lost.values()
-    without = (
-        paired_interval(*_paired_ms(races, waiting=False), confidence, is_last=is_last).interval if ratio and known else None
-    )
+    head, base = (lost_percent(_runs_of(races, side)) for side in _SIDES)
+    lost, without = None, None
+    if ratio is not None and head is not None and base is not None:
+        lost = f"HEAD waited for a processor in {head:.0f} % of its time and BASE in {base:.0f} %"
+        without = paired_interval(*_paired_ms(races, waiting=False), confidence, is_last=is_last).interval
     why = None if ratio else short or f"{len(slow)} paired rounds; an interval needs {RUNS_NEEDED}"
     return RatioFinding(
         ratio=ratio,
@@ -124,7 +124,7 @@ def paired_finding(
         open=why,
         helps=what_helps(None) if paired.dependent else None,
         without_waiting=without,
-        lost="HEAD waited for a processor in {head:.0f} % of its time and BASE in {base:.0f} %".format(**lost) if known else None,
+        lost=lost,
         slow_disturbed=_uneven(races, "head"),
         fast_disturbed=_uneven(races, "base"),
         slow_at_most=slowed_at_most([race.head for race in races]),
@@ -289,18 +289,20 @@ def _verdict(gate: Gate, finding: RatioFinding, spelled: str) -> tuple[Verdict, 
     if finding.ratio is None:
         return (Verdict.MISSING, finding.absent) if finding.absent else (Verdict.UNSURE, finding.open or "no ratio is known")
     low, high = finding.ratio.low, finding.ratio.high
-    own = finding.without_waiting or finding.ratio
-    if high <= gate.bound < own.high or own.low <= gate.bound < low:
-        without = f"[{own.low:.3f}, {own.high:.3f}]"
-        return Verdict.UNSURE, f"leaves {bound} open: {finding.lost}, and without this time the ratio is in {without}"
     if high <= gate.bound:
         doubt = _Doubt(finding.fast_disturbed, finding.fast_at_most, gate.bound / high)
-        return _unless_disturbed(Verdict.PASS, f"meets {bound}", bound, doubt)
-    if low <= gate.bound:
+        decided = _unless_disturbed(Verdict.PASS, f"meets {bound}", bound, doubt)
+    elif low <= gate.bound:
         more = rounds_to_settle(gate.bound, finding.ratio, finding.rounds)
         return Verdict.UNSURE, f"leaves {bound} open: {finding.helps or what_helps(more, spelled)}"
-    doubt = _Doubt(finding.slow_disturbed, finding.slow_at_most, low / gate.bound)
-    return _unless_disturbed(Verdict.FAIL, f"breaks {bound}", bound, doubt)
+    else:
+        doubt = _Doubt(finding.slow_disturbed, finding.slow_at_most, low / gate.bound)
+        decided = _unless_disturbed(Verdict.FAIL, f"breaks {bound}", bound, doubt)
+    own = finding.without_waiting or finding.ratio
+    if decided[0] is Verdict.UNSURE or (own.high <= gate.bound if decided[0] is Verdict.PASS else own.low > gate.bound):
+        return decided
+    without = f"[{own.low:.3f}, {own.high:.3f}]"
+    return Verdict.UNSURE, f"leaves {bound} open: {finding.lost}, and without this time the ratio is in {without}"
 
 
 class _Doubt(NamedTuple):

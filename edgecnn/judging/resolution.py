@@ -131,5 +131,5 @@ def enough_images(needed: int, groups: int | None = None) -> str:
 
 def two_digits(number: int) -> int:
     """Round up to two digits, because the number comes from estimates."""
-    unit = 10 ** max(0, len(str(number)) - 2)
+    unit = int(10 ** max(0, len(str(number)) - 2))
     return -(-number // unit) * unit

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -88,13 +89,19 @@ def measured_on_a_device(host: RacingHost, bundle: Path, out: Path, rounds: int 
 
 
 def on_days(baseline: LatencyBaseline, folder: Path, factors: Sequence[float] = (0.99, 1.0, 1.01)) -> list[Path]:
-    """Files of the same kit, one a day from the first on, on which the machine is so many times slower."""
-    files = []
+    """Files of the same kit, one for each of the last days before today, on which the machine is so many times slower."""
+    files, dates = [], last_days(len(factors))
     for day, factor in enumerate(factors):
         runs = tuple(
             run.model_copy(update={"samples_ns": tuple(round(factor * ns) for ns in run.samples_ns)}) for run in baseline.runs
         )
-        when = f"2026-11-{20 + day}{baseline.observed_at[10:]}"
+        when = f"{dates[day]}{baseline.observed_at[10:]}"
         files.append(folder / f"day-{day}.json")
         write_record(sealed(baseline.model_copy(update={"observed_at": when, "runs": runs})), files[-1])
     return files
+
+
+def last_days(count: int) -> list[str]:
+    """The dates of so many days before today. A baseline ages, so its days must not be fixed."""
+    today = datetime.now(UTC).date()
+    return [str(today - timedelta(days=count - day)) for day in range(count)]

@@ -19,7 +19,7 @@ from edgecnn.values.profile import EMULATED_TIMES, NOT_TIMED, Environment
 from edgecnn.values.report import Comparison
 from edgecnn.values.verdict import Fidelity, Verdict
 from tests.building.bundles import built_at_chance_level, built_for
-from tests.building.races import RacingHost, measured_on_a_device, on_days, racing_lab, two_bundles
+from tests.building.races import RacingHost, last_days, measured_on_a_device, on_days, racing_lab, two_bundles
 from tests.judging.made import a_gate
 
 
@@ -55,7 +55,7 @@ def test_a_present_race_is_judged_by_the_recorded_runs(bench: Bench, ms: float, 
     assert (found.verdict, exit_code_of(found.gates), found.how, found.rounds) == (verdict, code, "unpaired", 17)
     assert found.latency.runs >= runs_for([a_gate("p50_ms"), a_gate("p99_ms")]).latency
     assert found.base.observed_at == "2026-11-20T09:00:00+00:00"
-    assert found.notices[0].startswith("unpaired: BASE ran on 2026-11-20, 2026-11-21 and 2026-11-22; ")
+    assert found.notices[0].startswith("unpaired: BASE ran on {}, {} and {}; ".format(*last_days(3)))
 
 
 def test_a_build_at_chance_level_passes_nothing(bench: Bench) -> None:
@@ -85,7 +85,7 @@ def test_files_of_one_day_or_of_two_kits_are_no_days_of_one_kit(bench: Bench) ->
     bench.files.append(bench.folder / "again.json")
     bench.files[-1].write_bytes(bench.files[0].read_bytes())
     with pytest.raises(
-        EdgecnnError, match="it was recorded on 2026-11-20, as .*day-0.json was", check=LATENCY_BASELINE_UNREADABLE.made
+        EdgecnnError, match=f"it was recorded on {last_days(3)[0]}, as .*day-0.json was", check=LATENCY_BASELINE_UNREADABLE.made
     ):
         bench.compare()
     runs = measured_on_a_device(bench.host, bench.head, bench.folder / "other")

@@ -179,7 +179,7 @@ def test_two_paces_of_processes_are_told_from_one_and_from_an_outlier():
     assert paces([*one[:-1], 1.5]) is None, "one slow process is an outlier"
     assert " of 24 processes are 1.2" in (paces([*one[:17], *(1.2 * ms for ms in one[17:])]) or "")
     alike = sum(paces([float(ms) for ms in np.exp(random.normal(0, 0.03, count))]) is not None for count in (16, 24, 48) * 100)
-    assert alike <= 3
+    assert alike <= 15, "one in twenty samples of one pace; most of these have 16 processes"
 
 
 def test_a_ratio_of_a_kit_with_two_paces_covers_the_middle_ratio():
