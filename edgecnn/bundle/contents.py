@@ -19,7 +19,7 @@ from edgecnn.runner.engines.record import PACKAGES
 from edgecnn.runner.manifest import Manifest, parse_manifest
 from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.model_files import FolderSizes, is_checked, model_fault
-from edgecnn.runner.session_options import CHOICE_SCHEMA, check_options, knobs_of
+from edgecnn.runner.session_options import CHOICE_BYTES_MAX, CHOICE_SCHEMA, check_options, knobs_of
 
 _KIT = "kit.json"
 _ENTRY_SUFFIXES: Final = {
@@ -108,6 +108,8 @@ def _check_kit(opened: Opened, manifest: BundleManifest, folder: str, chosen: Ma
 def _read_json(opened: Opened, manifest: BundleManifest, name: str) -> Any:
     if name not in manifest.files:
         raise bundle_inconsistent(path=opened.path, file=name, because="bundle.json does not list it")
+    if manifest.files[name].bytes > CHOICE_BYTES_MAX:
+        raise bundle_inconsistent(path=opened.path, file=name, because=f"it is longer than {CHOICE_BYTES_MAX:,} bytes")
     with opened.open(name) as stream:
         content = stream.read(manifest.files[name].bytes)
     try:

@@ -19,7 +19,7 @@ from .meters.kinds import NOTHING_OF_A_CPU, can_watch
 from .packages import runs_on_gpu
 from .runs.items import SCHEMA, run_file
 from .runs.schedule import bench
-from .session_options import CHOICE, CHOICE_SCHEMA, knobs_of
+from .session_options import CHOICE, CHOICE_BYTES_MAX, CHOICE_SCHEMA, knobs_of
 
 ENGINES = "build"
 ENERGY = "energy"
@@ -113,7 +113,7 @@ def _bundled_kits(bundle: Path) -> List[BundledKit]:
     path = bundle / CHOICE
     if not path.is_file():
         raise RunnerError("no-bundle", "{}: not a bundle".format(bundle), "it has no {}".format(CHOICE))
-    choice = read_json(path)
+    choice = read_json(path, CHOICE_BYTES_MAX)
     if choice.get("schema") != CHOICE_SCHEMA or not choice.get("kits"):
         raise RunnerError("no-bundle", "{}: names no kits".format(path), "its schema is not {}".format(CHOICE_SCHEMA))
     entries = [facts for _, facts in sorted(choice["kits"].items())]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 CHOICE = "choice.json"
 CHOICE_SCHEMA = "edgecnn.choice/1"
+CHOICE_BYTES_MAX = 16 << 20
+"""The largest ``choice.json`` that is read. One with a thousand kits has a tenth of this size."""
 THREADS_MAX = 1024
 """More than the cores of any board or server. A million threads would exhaust a machine."""
 _TEXT_MAX = 200
@@ -130,7 +132,7 @@ def chosen_knobs(kit: Kit) -> Dict[str, str]:
     path = folder / CHOICE
     if not path.is_file():
         return {}
-    choice = read_json(path)
+    choice = read_json(path, CHOICE_BYTES_MAX)
     if not isinstance(choice, dict) or choice.get("schema") != CHOICE_SCHEMA or not isinstance(choice.get("kits"), dict):
         return {}
     for entry in choice["kits"].values():
