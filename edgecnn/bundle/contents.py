@@ -15,7 +15,7 @@ from edgecnn.bundle.manifest import BundleManifest, Unlearned
 from edgecnn.bundle.opening import Opened
 from edgecnn.errors.bundle import bundle_inconsistent, bundle_model_refused
 from edgecnn.results.folder import CHOICE
-from edgecnn.runner.choice import CHOICE_SCHEMA, knobs_of, unlearned_in
+from edgecnn.runner.choice import CHOICE_BYTES_MAX, CHOICE_SCHEMA, knobs_of, unlearned_in
 from edgecnn.runner.engines.record import PACKAGES
 from edgecnn.runner.manifest import Manifest, parse_manifest
 from edgecnn.runner.messages import RunnerError
@@ -114,6 +114,8 @@ def _check_kit(opened: Opened, manifest: BundleManifest, folder: str, chosen: Ma
 def _read_json(opened: Opened, manifest: BundleManifest, name: str) -> Any:
     if name not in manifest.files:
         raise bundle_inconsistent(path=opened.path, file=name, because="bundle.json does not list it")
+    if manifest.files[name].bytes > CHOICE_BYTES_MAX:
+        raise bundle_inconsistent(path=opened.path, file=name, because=f"it is longer than {CHOICE_BYTES_MAX:,} bytes")
     with opened.open(name) as stream:
         content = stream.read(manifest.files[name].bytes)
     try:

@@ -62,6 +62,8 @@ class Allowed:
     memory_bytes: int | None = None
     """None: see ``memory_limit`` of the readable files."""
     cpu_s: float | None = None
+    limit_s: float = 1800.0
+    """Time-out of ``call_sandboxed``."""
     file_bytes: int = WRITTEN_BYTES
     largest_bytes: int = 0
     """Largest file if the process raises its own limit; 0: it cannot."""
@@ -288,8 +290,6 @@ def call_sandboxed(
     function: str,
     arguments: Mapping[str, Any],
     allowed: Allowed,
-    *,
-    limit_s: float,
     fault: Callable[[str], EdgecnnError],
     tell: Progress | None = None,
 ) -> Any:
@@ -297,9 +297,8 @@ def call_sandboxed(
 
     ``fault``: makes the error if the process crashes or takes too long, from the reason.
     """
-    limited = replace(allowed, cpu_s=limit_s * CORES) if allowed.cpu_s is None else allowed
-    with Sandbox(limited, cores=CORES) as sandbox:
+    with Sandbox(replace(allowed, cpu_s=allowed.limit_s * CORES), cores=CORES) as sandbox:
         try:
-            return sandbox.call(function, arguments, limit_s=limit_s, tell=tell)
+            return sandbox.call(function, arguments, limit_s=allowed.limit_s, tell=tell)
         except (Crashed, TimedOut) as error:
             raise fault(str(error)) from error

@@ -26,8 +26,6 @@ from edgecnn.store.failures import prefer_system_error
 from edgecnn.values.arch import ArchSpec, PretrainedWeights
 from edgecnn.values.stage import Progress
 
-_READING_S: Final = 1800.0
-"""Time-out of reading and converting a file."""
 _COPIES: Final = 10
 """Memory of a file in sizes of the file: as read, unwrapped, renamed, compared with networks of the catalogue, and written."""
 
@@ -69,7 +67,7 @@ def _call(
     def fault(because: str) -> EdgecnnError:
         return WEIGHTS_UNREADABLE(path=original, reason=f"reading it ended its process: {because}")
 
-    call_sandboxed(f"{__name__}:{function}", arguments, allowed, limit_s=_READING_S, fault=fault, tell=tell)
+    call_sandboxed(f"{__name__}:{function}", arguments, allowed, fault, tell)
 
 
 def read_weights_only(spec: Mapping[str, Any], original: str) -> None:

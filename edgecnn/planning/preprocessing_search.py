@@ -23,8 +23,8 @@ from edgecnn.errors.custom_model import (
     PREPROCESSING_UNPROVED,
     answers_alike,
 )
-from edgecnn.judging.accuracy import sample_worth, share_of
-from edgecnn.judging.intervals import Groups
+from edgecnn.judging.accuracy import share_of
+from edgecnn.judging.intervals import Groups, sample_worth
 from edgecnn.judging.judgement import chance_verdict
 from edgecnn.judging.quality import sign_test
 from edgecnn.models.preprocessings import BYTES, MARGIN, USUAL, usual_named

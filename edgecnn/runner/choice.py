@@ -14,6 +14,8 @@ from .messages import RunnerError
 
 CHOICE = "choice.json"
 CHOICE_SCHEMA = "edgecnn.choice/1"
+CHOICE_BYTES_MAX = 16 << 20
+"""The largest ``choice.json`` that is read. One with a thousand kits has a tenth of this size."""
 
 
 class StatedGate(NamedTuple):
@@ -43,7 +45,7 @@ def read_choice(bundle: Path) -> Optional[Dict[str, Any]]:
     path = bundle / CHOICE
     if not path.is_file():
         return None
-    choice = read_json(path)
+    choice = read_json(path, CHOICE_BYTES_MAX)
     is_known = isinstance(choice, dict) and choice.get("schema") == CHOICE_SCHEMA and isinstance(choice.get("kits"), dict)
     return choice if is_known else None
 

@@ -125,14 +125,18 @@ def write_array(path: Path, array: Any) -> None:
     write_bytes(path, stream.getvalue())
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, most_bytes: int = JSON_BYTES_MAX) -> Any:
     """Return the value of a JSON file.
+
+    Args:
+        path: the file.
+        most_bytes: a larger file is refused.
 
     Raises:
         RunnerError: unreadable-file, if the file is absent or not JSON.
     """
     try:
-        return json.loads(bounded_content(path, JSON_BYTES_MAX).decode("utf-8"))
+        return json.loads(bounded_content(path, most_bytes).decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         because = cause_of_missing(error) or str(error)
         raise RunnerError("unreadable-file", "{}: cannot be read".format(path), because, "copy the file again") from error

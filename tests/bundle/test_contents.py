@@ -172,3 +172,10 @@ def test_a_kit_whose_manifest_is_none_is_refused(bundle: Path) -> None:
         f"{KIT_FOLDER}/kit.json does not match the rest of the bundle: kit.json: schema is 'edgecnn.kit/7', but"
         " this runner reads 'edgecnn.kit/1'"
     )
+
+
+def test_a_choice_of_a_hundred_megabytes_is_refused_unread(bundle: Path) -> None:
+    choice = json.loads((bundle / "choice.json").read_text())
+    (bundle / "choice.json").write_text(json.dumps({**choice, "padding": "x" * (17 << 20)}))
+    reseal(bundle)
+    assert "[bundle-inconsistent]" in refusal(bundle)

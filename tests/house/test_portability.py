@@ -25,6 +25,8 @@ KNOWN = {
     "bundle/opening.py": "a bundle's files are opened without following links",
     "data/files.py": "folders are listed through a handle",
     "devices/check/recorder.py": "a program for a board with Linux, which asks how full its disk is",
+    "hosts/called.py": "a sandboxed process uses a few cores",
+    "hosts/restrict.py": "a process restricts itself, on Linux only",
     "hosts/ssh/far.py": "the far end of a connection, which runs on a board with Linux",
     "store/disk.py": "a folder's names are forced onto the disk",
     "runner/runs/parent.py": "a measured process ends with whoever started it",

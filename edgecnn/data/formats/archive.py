@@ -165,13 +165,13 @@ def _digest_of_unpacked(folder: Path, tell: Progress) -> str:
 
 def _unpack_in_sandbox(archives: Mapping[str, Path], out: Path, tell: Progress) -> None:
     largest = max(map(bytes_allowed, archives.values()))
-    allowed = Allowed(read=tuple(archives.values()), write=(out,), file_bytes=largest)
+    allowed = Allowed(read=tuple(archives.values()), write=(out,), file_bytes=largest, limit_s=_UNPACKING_S)
     arguments = {"archives": {prefix: str(archive) for prefix, archive in archives.items()}, "out": str(out)}
 
     def fault(because: str) -> EdgecnnError:
         return ARCHIVE_UNUSABLE(file=next(iter(archives.values())), because=f"unpacking it ended its process: {because}")
 
-    call_sandboxed(f"{__name__}:unpack", arguments, allowed, limit_s=_UNPACKING_S, fault=fault, tell=tell)
+    call_sandboxed(f"{__name__}:unpack", arguments, allowed, fault, tell)
 
 
 def unpack(archives: Mapping[str, str], out: str, tell: Progress) -> None:

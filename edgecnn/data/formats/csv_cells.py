@@ -56,8 +56,6 @@ _CHUNK_BYTES_MAX: Final = 512 << 20
 """Largest column in one row group, which is decompressed as a whole; a row group has at most a million rows."""
 _HEADER_BYTES: Final = 1 << 20
 """Upper limit of a column's headers and statistics in one row group."""
-_READING_S: Final = 1800.0
-"""Time-out of reading a Parquet file."""
 _ROWS: Final = "rows.jsonl"
 _LABELS_MAX: Final = 10_000
 """Maximum number of labels of one image."""
@@ -239,7 +237,7 @@ def _call_about_parquet(function: str, arguments: dict[str, Any], allowed: Allow
 
     size = file.stat().st_size if file.is_file() else 0
     bounded = replace(allowed, memory_bytes=MEMORY_BYTES + _CHUNK_BYTES_MAX + size)
-    return call_sandboxed(f"{__name__}:{function}", arguments, bounded, limit_s=_READING_S, fault=fault)
+    return call_sandboxed(f"{__name__}:{function}", arguments, bounded, fault)
 
 
 def read_columns(file: str) -> list[str]:

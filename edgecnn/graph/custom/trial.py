@@ -86,9 +86,9 @@ def examine_file(
     """
     size = resolution_px and resolution_px.stated
     arguments = {"form": form, "resolution_px": size, "output": output}
-    found = call_about_file(path, f"{_MODULE}:examine", arguments, limit_s)
-    entry = GraphEntry.model_validate(found["entry"])
-    return Examined(entry, int(found["parameters"]), str(found["content"]), tuple(map(str, found["beside"])))
+    answer = call_about_file(path, f"{_MODULE}:examine", arguments, limit_s)
+    entry = GraphEntry.model_validate(answer["entry"])
+    return Examined(entry, int(answer["parameters"]), str(answer["content"]), tuple(map(str, answer["beside"])))
 
 
 def call_about_file(path: Path, function: str, arguments: Mapping[str, Any] | None = None, limit_s: float = TIME_S) -> Any:
@@ -114,8 +114,7 @@ def make_trunk_in_sandbox(request: CustomRequest, out: Path, content: str, tell:
     allowed = replace(_allowed(request.model), write=(out,), file_bytes=_LARGEST_BYTES)
     allowed = replace(allowed, read=(*allowed.read, request.pixels))
     with _file_errors(request.model), Sandbox(allowed) as sandbox:
-        arguments = {"path": str(request.model), **arguments}
-        sandbox.call(f"{_MODULE}:convert", arguments, limit_s=CONVERSION_S, tell=tell)
+        sandbox.call(f"{_MODULE}:convert", {"path": str(request.model), "request": arguments}, limit_s=CONVERSION_S, tell=tell)
 
 
 class SandboxedFile:
@@ -213,15 +212,16 @@ def run(path: str, entry: str, feeding: Any, shape: Sequence[int], content: byte
     return base64.b64encode(np.ascontiguousarray(logits, np.float32).tobytes()).decode("ascii")
 
 
-def convert(path: str, pixels: str, entry: Any, feeding: Any, out: str, content: str, tell: Progress) -> None:  # noqa: PLR0913
-    """Make the trunk. Raises CUSTOM_MODEL_CHANGED: the file has another digest."""
+def convert(path: str, request: Mapping[str, Any], tell: Progress) -> None:
+    """Make the trunk. Raises CUSTOM_MODEL_CHANGED: the file has another digest than the request states."""
     from edgecnn.errors.custom_model import CUSTOM_MODEL_CHANGED
     from edgecnn.graph.custom.file import CustomRequest, digest_of_file, make_custom_trunk
 
-    model, described = Path(path), GraphEntry.model_validate(entry)
-    if digest_of_file(model, described.form) != content:
+    model, entry = Path(path), GraphEntry.model_validate(request["entry"])
+    if digest_of_file(model, entry.form) != request["content"]:
         raise CUSTOM_MODEL_CHANGED(path=model)
-    make_custom_trunk(CustomRequest(model, Path(pixels), described, Feeding.model_validate(feeding)), Path(out), tell)
+    feeding = Feeding.model_validate(request["feeding"])
+    make_custom_trunk(CustomRequest(model, Path(request["pixels"]), entry, feeding), Path(request["out"]), tell)
 
 
 def read_and_convert(
