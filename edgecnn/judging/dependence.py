@@ -95,15 +95,15 @@ def _correlations(values: Sequence[float]) -> _Correlations | None:
 
 def dependence(values: Sequence[float]) -> Dependence | None:
     """Return how these values, one per run in the order of the rounds, depend on each other; None if no dependence is shown."""
-    count, found = len(values), _correlations(values)
-    if found is None or not found.shown:
+    count, correlations = len(values), _correlations(values)
+    if correlations is None or not correlations.shown:
         return None
-    later = f"later runs have {'higher' if found.drift > 0 else 'lower'} values"
-    how = later if found.drifts else "each run resembles the run before it"
-    how = f"{how} (rank correlation {abs(found.drift) if found.drifts else found.follows:.2f})"
+    later = f"later runs have {'higher' if correlations.drift > 0 else 'lower'} values"
+    how = later if correlations.drifts else "each run resembles the run before it"
+    how = f"{how} (rank correlation {abs(correlations.drift) if correlations.drifts else correlations.follows:.2f})"
     if count < RUNS_TO_TELL:
         return Dependence(None, f"{count} runs are too few to widen the interval, although {how}")
-    largest = found.largest(count)
+    largest = correlations.largest(count)
     worth = max(LEAST_WORTH, count * (1 - largest) / (1 + largest))
     return Dependence(worth, f"{count} runs count as {worth:.0f} independent runs, because {how}")
 
@@ -226,7 +226,9 @@ def paired_interval(
 def _dependent_rounds(logs: Sequence[float], head: Sequence[float], base: Sequence[float]) -> tuple[str | None, float | None]:
     """Return why rounds depend on each other, and as how many rounds they count; the number needs ``RUNS_TO_TELL`` rounds."""
     count, ratio = len(logs), _correlations(logs)
-    sides = [found for found in map(_correlations, (head, base)) if found is not None and found.is_strong]
+    sides = [
+        correlations for correlations in map(_correlations, (head, base)) if correlations is not None and correlations.is_strong
+    ]
     if _change_together(head, base):
         sides = []  # both follow the machine, which cancels
     if ratio is None or not (ratio.shown or sides):
@@ -237,7 +239,7 @@ def _dependent_rounds(logs: Sequence[float], head: Sequence[float], base: Sequen
     if count < RUNS_TO_TELL:
         return f"although {why}", None
     own = ratio._replace(persists=True).largest(count)
-    falls = min(max(own, *(found.largest(count) for found in sides)) if sides else own, _FALLS_MOST)
+    falls = min(max(own, *(correlations.largest(count) for correlations in sides)) if sides else own, _FALLS_MOST)
     worth = max(LEAST_WORTH, count / (1 + 2 * own / (1 - falls)))
     return f"which count as {worth:.0f} independent rounds, because {why}", worth
 
