@@ -277,11 +277,11 @@ class ExtraRunner:
             best = {kit.entrant: batch for kit in self.kits if (batch := self.best_of(kit)) is not None}
             races += [best] if best else []
         for number, batches in enumerate(races):
-            if batches and batches not in races[:number]:
+            if batches not in races[:number]:
                 self.subject.throughput.append(self._race("throughput", max_s=THROUGHPUT_S, batches=batches))
 
     def _all(self, batch: int) -> dict[str, int]:
-        return dict.fromkeys((kit.entrant for kit in self.kits if batch <= kit.batch_max), batch)
+        return dict.fromkeys((kit.entrant for kit in self.kits), batch)
 
     def _race(self, purpose: Purpose, **settings: Any) -> RaceResult:
         """Race the kits that ``batches`` names, or all kits without ``batches``."""

@@ -52,7 +52,7 @@ def kit(subject: Subject) -> Path:
 def _why_no_engine(folder: Path) -> str | None:
     """Build the kit's engine for this machine, once a test run; why there is none, or None where there is one."""
     try:
-        LocalHost().run(Task(folder, "build-engine", out=folder / "build"), lease_s=BUILD_LEASE_S, tell=Quiet())
+        LocalHost().run(Task(folder, "build-engine", out=folder / "build", made_here=True), lease_s=BUILD_LEASE_S, tell=Quiet())
     except RunnerFailed as error:
         if error.exit_code is ExitCode.MISSING:
             return error.line()
