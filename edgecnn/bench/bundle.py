@@ -43,7 +43,7 @@ from edgecnn.errors.building import (
 from edgecnn.errors.devices import UnknownDevice
 from edgecnn.errors.wording import shell_word
 from edgecnn.hosts.sandbox import confinement, needs_of
-from edgecnn.judging.gates import Circumstances, EffectiveGates, StatedBounds, without_accuracy
+from edgecnn.judging.gates import Circumstances, EffectiveGates, StatedBounds, bounds_besides_accuracy
 from edgecnn.judging.judgement import judge_rows
 from edgecnn.judging.stopping import OF_A_FINISHED_BUILD
 from edgecnn.measure.kits import KitRef
@@ -236,7 +236,7 @@ def _gates(request: BenchRequest, recorded: Recorded, shown: OpenedImages) -> Ef
     """
     multi_label = shown.labels is not None and shown.labels.ndim == 2
     call = Circumstances(multi_label=multi_label, stored_race=request.stored_race, more_rounds=OF_A_FINISHED_BUILD)
-    kept = recorded.gates if shown.pixels is not None else without_accuracy(recorded.gates)
+    kept = recorded.gates if shown.pixels is not None else bounds_besides_accuracy(recorded.gates)
     gates = EffectiveGates.of(StatedBounds(GateChoice(), kept, request.gates), call)
     stated = tuple(gate for gate in gates.gates if gate.required != "advisory")
     return gates if shown.pixels is not None else gates.model_copy(update={"gates": stated})

@@ -230,14 +230,14 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
         base = base_of(named, lab.store)
         require_same_device(head.facts, base.facts)
         identical = head.facts.is_identical_to(base.facts)
-        for side in (head, base) if identical else ():  # nothing else opens the kits of identical sides
-            side.require_whole()
         subject = comparison_subject(head, lab, base.kit)
         both = ((str(request.head),), ("--against", str(request.base)))
         command = Command(verb=("judge",), parts=(*both, *bound_parts(request.gates)))
         if (why := why_no_race(head, gates, str(command), identical=identical)) is None:
             finding = _race_both(subject, gates, request.rounds, identical=identical)
         else:
+            for side in (head, base):  # nothing else opens their kits
+                side.require_whole()
             finding = RatioFinding(ratio=None, absent=why)
         answers = _add_answers(subject, head, base)
     common, notices = None, _race_notices(head, base, identical=identical)
@@ -377,7 +377,7 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
     baseline = days[-1]
     require_same_device(head.facts, baseline.shipped)
     more_rounds = OF_A_COMPARISON if request.runs is None else OF_A_DEVICE
-    gates = EffectiveGates.comparing(request.gates, more_rounds)
+    gates = EffectiveGates.comparing(request.gates, more_rounds, always_ratio=True)
     subject = _subject(request, head, days, lab, gates)
     now = subject.against.get("HEAD")
     if now is None:
@@ -414,7 +414,7 @@ def _subject(
     if request.runs is not None:
         profile = runs_of(head, request.runs)
         subject = comparison_subject(head, replace(lab, machine=profile.host, environment=profile.environment))
-        if (why := _of_another_processor(head, profile.environment)) is None:
+        if (why := _why_another_processor(head, profile.environment)) is None:
             subject.against["HEAD"] = profile
         else:
             subject.absent["latency"] = why
@@ -440,7 +440,7 @@ def _subject(
     return subject
 
 
-def _of_another_processor(head: ShippedKit, environment: Environment) -> str | None:
+def _why_another_processor(head: ShippedKit, environment: Environment) -> str | None:
     """Return why runs say nothing about the device of HEAD: another processor architecture made them. None otherwise."""
     device, architecture = head.device, environment.observed.get("architecture")
     if device is None or architecture is None or device.processor.architecture in ("any", architecture):

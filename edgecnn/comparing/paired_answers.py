@@ -162,7 +162,7 @@ def paired_answers(head: ShippedKit, base: ShippedKit, store: Store, names: tupl
         groups = (known, known)
     return PairedAnswers(
         head=_answers(head, same_host[0], groups[0]),
-        base=classes.in_head_order(_answers(base, same_host[1], groups[1])),
+        base=classes.align_with_head(_answers(base, same_host[1], groups[1])),
         labels=ours.labels,
         names=classes.head,
         images=ours.images,
@@ -211,7 +211,7 @@ class _Classes(NamedTuple):
         indices = np.array([self.all.index(name) for name in self.base], np.int64)
         return np.where(base_labels == UNLABELLED, UNLABELLED, indices[base_labels])
 
-    def in_head_order(self, base: Answers) -> Answers:
+    def align_with_head(self, base: Answers) -> Answers:
         """Return BASE's predictions with a column for each class of ``all``."""
         if self.are_equal:
             return base

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode
 from edgecnn.errors.wording import reason_in
@@ -253,11 +254,15 @@ def trunk_disagrees(path: Path, change: str, max_abs_diff: float, allowed: float
 
 
 def half_overflow(
-    tensor: str, largest: float, candidate: str | None = None, images: int = 0, weight: bool = False, inner: bool = False
+    tensor: str,
+    largest: float,
+    candidate: str | None = None,
+    images: int = 0,
+    kind: Literal["weight", "sum", "tensor"] = "tensor",
 ) -> EdgecnnError:
-    """``images``: number of images that showed the largest magnitude; 0 for a weight. ``inner``: a sum inside the layer."""
-    kind = "weight" if weight else "the sum in the layer of" if inner else "tensor"
-    subject = f"{'' if candidate is None else f'in {candidate}, '}{kind}"
-    what = "sum of squares" if inner else "magnitude"
+    """``images``: number of images that showed the largest magnitude; 0 for a weight. ``kind``: sum is one inside the layer."""
+    named = {"sum": "the sum in the layer of"}.get(kind, kind)
+    subject = f"{'' if candidate is None else f'in {candidate}, '}{named}"
+    what = "sum of squares" if kind == "sum" else "magnitude"
     because = f"this is the largest {what} over {images:,} calibration images" if images else None
     return HALF_OVERFLOW(subject=subject, tensor=tensor, largest=largest, because=because)

@@ -31,7 +31,7 @@ def nearest_halves(values: npt.NDArray[np.float32], tensor: str) -> npt.NDArray[
     with np.errstate(over="ignore"):
         rounded = values.astype(np.float16).astype(np.float32)
     if (beyond := np.isinf(rounded) & np.isfinite(values)).any():
-        raise half_overflow(tensor=tensor, largest=float(np.abs(values[beyond]).max()), weight=True)
+        raise half_overflow(tensor=tensor, largest=float(np.abs(values[beyond]).max()), kind="weight")
     return rounded
 
 

@@ -161,7 +161,7 @@ def _add_product_bound(node: onnx.NodeProto, model: onnx.ModelProto, matrix: npt
     axes = [axis for axis in range(rank) if axis != channel]
     graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(matrix, np.float32), f"{name}:weights"))
     graph.node.append(helper.make_node("Abs", [node.input[0]], [f"{name}:numbers"]))
-    graph.node.append(_reduction(model, "ReduceMax", f"{name}:numbers", f"{name}:channels", axes, keepdims=0))
+    graph.node.append(_reduction(model, "ReduceMax", (f"{name}:numbers", f"{name}:channels"), axes, keepdims=0))
     graph.node.append(helper.make_node("MatMul", [f"{name}:channels", f"{name}:weights"], [f"{name}:sums"]))
     graph.node.append(helper.make_node("ReduceMax", [f"{name}:sums"], [name], keepdims=0))
 
@@ -187,13 +187,15 @@ def _add_reduction(node: onnx.NodeProto, model: onnx.ModelProto, axes: Sequence[
     name, graph = f"{node.output[0]}{_SUM}", model.graph
     graph.node.append(helper.make_node("Mul" if squares else "Abs", [node.input[0]] * (1 + squares), [f"{name}:numbers"]))
     if axes:
-        graph.node.append(_reduction(model, "ReduceL1", f"{name}:numbers", f"{name}:sums", axes))
+        graph.node.append(_reduction(model, "ReduceL1", (f"{name}:numbers", f"{name}:sums"), axes))
     graph.node.append(helper.make_node("ReduceMax", [f"{name}:{'sums' if axes else 'numbers'}"], [name], keepdims=0))
 
 
 def _reduction(
-    model: onnx.ModelProto, kind: str, source: str, made: str, axes: Sequence[int], keepdims: int = 1
+    model: onnx.ModelProto, kind: str, tensors: tuple[str, str], axes: Sequence[int], keepdims: int = 1
 ) -> onnx.NodeProto:
+    """Return a node that reduces the first of ``tensors`` to the second."""
+    source, made = tensors
     if opset_of(model) < _AXES_AS_INPUT:
         return helper.make_node(kind, [source], [made], axes=[*axes], keepdims=keepdims)
     model.graph.initializer.append(numpy_helper.from_array(np.array(axes, np.int64), f"{made}:axes"))

@@ -190,7 +190,7 @@ def bounds_kept_in(report: BuildReport) -> GateChoice:
     return GateChoice(**sides, require_measured=report.require_measured)
 
 
-def without_accuracy(choice: GateChoice) -> GateChoice:
+def bounds_besides_accuracy(choice: GateChoice) -> GateChoice:
     """Return the bounds that need no images."""
     kept = {
         side: {name: bound for name, bound in bounds.items() if name not in METRICS or METRICS[name].source != "accuracy"}
@@ -226,13 +226,15 @@ def gates_for(stated: StatedBounds, call: Circumstances) -> tuple[Gate, ...]:
     return (Gate(metric=lost, side="max", bound=DEFAULT_DROP_PP, required="advisory"),)
 
 
-def comparison_gates(choice: GateChoice) -> tuple[Gate, ...]:
+def comparison_gates(choice: GateChoice, *, always_ratio: bool = False) -> tuple[Gate, ...]:
     """Return the gates of a comparison, ``latency_ratio`` first. Without stated bounds, it is the only one. All are required.
 
-    ``parse_bounds`` has checked the bounds.
+    ``parse_bounds`` has checked the bounds. ``always_ratio``: whether the default gate on the ratio is added to other bounds.
     """
     gates = _gates_in(choice, "command line")
-    return tuple(sorted(gates, key=lambda gate: (gate.metric != LATENCY_RATIO, gate.side, gate.metric))) or (DEFAULT_RATIO_GATE,)
+    if not gates or (always_ratio and LATENCY_RATIO not in choice.max):
+        gates.append(DEFAULT_RATIO_GATE)
+    return tuple(sorted(gates, key=lambda gate: (gate.metric != LATENCY_RATIO, gate.side, gate.metric)))
 
 
 def _parse_side(side: Side, texts: Sequence[str]) -> dict[str, float]:
@@ -409,9 +411,10 @@ class EffectiveGates(Value):
         )
 
     @classmethod
-    def comparing(cls, bounds: GateChoice, more_rounds: str = OF_A_COMPARISON) -> EffectiveGates:
-        """Return the gates of a comparison of two builds, which run in this job."""
-        return cls(gates=comparison_gates(bounds), freshness="this-job", more_rounds=more_rounds)
+    def comparing(cls, bounds: GateChoice, more_rounds: str = OF_A_COMPARISON, *, always_ratio: bool = False) -> EffectiveGates:
+        """Return the gates of a comparison of two builds, which run in this job. See ``comparison_gates``."""
+        gates = comparison_gates(bounds, always_ratio=always_ratio)
+        return cls(gates=gates, freshness="this-job", more_rounds=more_rounds)
 
     @property
     def races_again(self) -> bool:

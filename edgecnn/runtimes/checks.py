@@ -13,7 +13,7 @@ from hashlib import sha256
 from math import inf, isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -190,12 +190,10 @@ def tensors_beyond_half(candidate: Candidate, job: Job) -> Mapping[str, float]:
     wide = {name: value for name, value in largest.items() if value > LARGEST_HALF}
     if wide and halves is Halves.ALL:
         tensor = max(wide, key=lambda name: wide[name])
-        weight = tensor in weights
-        images = 0 if weight else len(job.pixels)
-        inner = tensor in sums and sums[tensor] == wide[tensor]
-        raise half_overflow(
-            candidate=candidate.id, tensor=tensor, largest=wide[tensor], images=images, weight=weight, inner=inner
-        )
+        is_sum = tensor in sums and sums[tensor] == wide[tensor]
+        kind: Literal["weight", "sum", "tensor"] = "weight" if tensor in weights else "sum" if is_sum else "tensor"
+        images = 0 if kind == "weight" else len(job.pixels)
+        raise half_overflow(candidate=candidate.id, tensor=tensor, largest=wide[tensor], images=images, kind=kind)
     return wide
 
 

@@ -29,7 +29,7 @@ from tests.runner.kits import rewrite_manifest
 from tests.store.toys import Ear
 
 
-def judged(folder: Path, host: RacingHost, head: Path, base: Path, *bounds: str, rounds: int = 48) -> Comparison:
+def judged(folder: Path, host: RacingHost, head: Path, base: Path, *bounds: str, rounds: int | None = None) -> Comparison:
     gates = parse_bounds(bounds, (), compared=True) if bounds else GateChoice()
     return judge_against(AgainstRequest(head=head, base=base, gates=gates, rounds=rounds), racing_lab(host, folder))
 

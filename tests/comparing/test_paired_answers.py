@@ -91,7 +91,7 @@ def test_builds_without_a_common_class_name_the_difference(tmp_path: Path) -> No
 def test_classes_in_another_order_are_matched_by_name() -> None:
     classes = _Classes(head=("a", "b", "c"), base=("c", "a", "b"))
     base = Answers(candidate="x", logits=np.array([[3, 1, 2]], np.float32), pixels="p", machine="m")
-    assert classes.in_head_order(base).logits.tolist() == [[1, 2, 3]]
+    assert classes.align_with_head(base).logits.tolist() == [[1, 2, 3]]
     assert classes.head_indices(np.array([0, 1, 2, -1])).tolist() == [2, 0, 1, -1]
 
 

@@ -280,7 +280,7 @@ SAMPLES = [
     budget_too_small("resnet-18", {"params": 1000, "memory": 2**20}, SMALLEST),
     trunk_disagrees(path=Path("mine.onnx"), change="with opset 11 to 20", max_abs_diff=2.5, allowed=0.01),
     trunk_disagrees(path=Path("mine.onnx"), change="saved again", max_abs_diff=2.5, allowed=0.01, better_export=False),
-    half_overflow(candidate="ncnn-fp16", tensor="fc", largest=100000.0, weight=True),
+    half_overflow(candidate="ncnn-fp16", tensor="fc", largest=100000.0, kind="weight"),
     half_overflow(candidate="ncnn-fp16", tensor="relu_3", largest=169568.0, images=300),
     operator_missing(Path("m.onnx"), "openvino", "Mish", "act_1", "x * Tanh(Softplus(x))"),
     operator_missing(Path("m.onnx"), "openvino", "Mish", None, None),

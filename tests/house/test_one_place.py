@@ -47,7 +47,7 @@ NAMES = frozenset({*PLACES, "Plan"})
 
 @cache
 def places() -> Mapping[str, set[str]]:
-    """Every one of these to the files that call it; ``CI`` and ``required`` to those that ask for it and combine it."""
+    """Every one of these to the files that call it; ``CI`` and ``required`` to those that read it."""
     found: dict[str, set[str]] = {name: set() for name in (*NAMES, "CI", "required")}
     for path in modules().values():
         file = path.relative_to(PACKAGE).as_posix()
@@ -56,7 +56,7 @@ def places() -> Mapping[str, set[str]]:
                 found[called] |= {file} if called != "Subject" or SUBJECT in imported(path) else set()
             elif isinstance(node, ast.Constant) and node.value == "CI":
                 found["CI"].add(file)
-            elif isinstance(node, ast.BoolOp) and ast.unparse(node).count(".require_measured") > 1:
+            elif isinstance(node, ast.GeneratorExp) and ".require_measured" in ast.unparse(node):
                 found["required"].add(file)
     return found
 

@@ -25,6 +25,7 @@ KNOWN = {
     "bundle/opening.py": "a bundle's files are opened without following links",
     "data/files.py": "folders are listed through a handle",
     "devices/check/recorder.py": "a program for a board with Linux, which asks how full its disk is",
+    "errors/limits.py": "a failure names the limit of the process, which only such a system has",
     "hosts/called.py": "a sandboxed process uses a few cores",
     "hosts/restrict.py": "a process restricts itself, on Linux only",
     "hosts/ssh/far.py": "the far end of a connection, which runs on a board with Linux",

@@ -37,7 +37,6 @@ KNOWN = {
     "graph/custom/onnx_entry.py": SANDBOX,
     "graph/custom/torch_model.py": SANDBOX,
     "graph/custom/torchscript.py": SANDBOX,
-    "graph/custom/trial.py": SANDBOX,
     "graph/export.py": OURS,
     "graph/onnx_cost.py": SANDBOX,
     "graph/onnx_file.py": "a trunk that this build made, or a custom model in the sandbox",

@@ -143,11 +143,11 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     answers = open_file(request.model, request.entry).answers(shown, request.feeding)
     tell.step("export to ONNX", 1, 3)
     try:
-        change, check = _write_checked(request, theirs, entry, (shown, answers), path)
+        change, check = _write_checked(request, (theirs, entry), (shown, answers), path)
     except EdgecnnError:
         if entry.batch != 1:
             raise
-        change, check = _write_checked(request, theirs, entry, (shown, answers), path, keeps_batch=True)
+        change, check = _write_checked(request, (theirs, entry), (shown, answers), path, keeps_batch=True)
     known = shapes_by_running(path, entry.resolution_px) if entry.quantized else {}
     (out / "macs.json").write_text(count_macs(path, request.model, known).model_dump_json(indent=1) + "\n", encoding="utf-8")
     (out / "check.json").write_text(check.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -163,8 +163,7 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
 
 def _write_checked(
     request: CustomRequest,
-    theirs: onnx.ModelProto,
-    entry: GraphEntry,
+    graph: tuple[onnx.ModelProto, GraphEntry],
     shown: tuple[npt.NDArray[np.uint8], Logits],
     path: Path,
     *,
@@ -172,9 +171,11 @@ def _write_checked(
 ) -> tuple[str, ExportCheck]:
     """Write the trunk, and compare it with the file. Return the changes to the file in words, and the comparison.
 
-    ``shown``: images, and the file's outputs of them. Raises TRUNK_DISAGREES, CustomModelUnusable: its outputs differ, or it does
-    not run.
+    ``graph``: the file's graph and its description. ``shown``: images, and the file's outputs of them.
+
+    Raises TRUNK_DISAGREES, CustomModelUnusable: its outputs differ, or it does not run.
     """
+    theirs, entry = graph
     model = convert_to_trunk(theirs, entry, request.feeding.channels, request.model, keeps_batch=keeps_batch)
     if entry.quantized is None:
         fold_batch_norms(model.graph)
