@@ -161,7 +161,7 @@ def operations_of_file(path: Path) -> FileOperations:
 
 def cost_as_json(path: Path) -> dict[str, Any]:
     """Return ``cost_of_file`` as JSON, for a sandbox."""
-    return cost_of_file(path).model_dump(mode="json")
+    return cost_of_file(path).model_dump(mode="json", by_alias=True)
 
 
 def cost_of_file(path: Path) -> NetworkCost:
