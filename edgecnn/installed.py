@@ -1,6 +1,4 @@
-"""What this installation has: optional packages with the commands that install them, the shipped folders of TOML and JSON, and
-the environment variables that set it up.
-"""
+"""What this installation has: optional packages and how to install them, shipped folders, and environment variables."""
 
 from __future__ import annotations
 

@@ -200,7 +200,7 @@ MODEL_CRASHED = ErrorRow(
 )
 KIT_NOT_SANDBOXED = ErrorRow(
     "kit-not-sandboxed",
-    "the kit {kit} from elsewhere needs {needs}, so no sandbox can hold it",
+    "kit {kit} from elsewhere needs {needs}, so no sandbox can hold it",
     "it is not in this store, and it could read your files and open connections",
     "pass --made-here to edgecnn bench, predict or bundle serve if you trust its builder, or use another kit of the bundle",
 )

@@ -253,12 +253,17 @@ def _nothing_inside(fitting: Fitting, costs_ms: Mapping[str, float], *, timed: b
     nearest = None
     if least is not None:
         rate = IMAGES_PER_S in request.choice.within
-        speed = f"{reciprocal_of_p50(costs_ms[least]):.3g} images/s" if rate else f"{costs_ms[least]:.3g} ms"
+        speed = f"{_short(reciprocal_of_p50(costs_ms[least]))} images/s" if rate else f"{_short(costs_ms[least])} ms"
         nearest = f"{least}, at {'' if timed else f'{MARK} '}{speed}"
     slower = fitting.pace if timed and (fitting.pace or 0) > SLOW else None
     return nothing_predicted_inside(
         family=request.family, budgets=budgets_text(request.choice.within), nearest=nearest, timed=timed, slower=slower
     )
+
+
+def _short(number: float) -> str:
+    """Return three significant digits, without an exponent up to a million."""
+    return f"{float(f'{number:.3g}'):g}"
 
 
 def _time_most_promising(fitting: Fitting, wanted: int) -> None:

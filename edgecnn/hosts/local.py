@@ -47,9 +47,9 @@ RACE = ".race"
 LOCK = Path(MACHINE + RACE)
 WAITING = "waiting for another race on {} to end: two races would disturb each other"
 _INFO_S = 120.0
+"""Lease of a runner that is asked about its machine."""
 RESULT_BYTES = 2 << 30
 """Largest file of results; a trace may contain a copy of the network."""
-"""Lease of a runner that is asked about its machine."""
 _RUNNER = Path(edgecnn.runner.__file__).parent
 
 
@@ -119,8 +119,9 @@ class LocalHost:
     def run(self, task: Task, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
         """See ``Host.run``. An interruption kills the runner first. A timed run has the machine alone."""
         folder = task.kit.absolute()
+        if task.out is not None and not (task.made_here and task.schedule is None):
+            task.out.mkdir(parents=True, exist_ok=True)  # a sandbox cannot make it, since only what exists can be allowed
         if task.out is not None and task.schedule is not None:
-            task.out.mkdir(parents=True, exist_ok=True)
             (task.out / SCHEDULE).write_text(task.schedule.text(), encoding="utf-8")
         argv = task.argv(lambda path: str(path.absolute()))
         words = ("-m", "runner", "--lease-s", str(lease_s), *argv)

@@ -48,7 +48,7 @@ def test_with_json_it_is_one_document(host: RacingHost, tmp_path: Path) -> None:
         "edgecnn.comparison/1",
         "FAIL",
         "paired",
-        10,
+        16,
     )
 
 

@@ -115,7 +115,7 @@ def test_networks_for_a_device_come_by_accuracy_with_a_marked_forecast() -> None
 
 def test_one_network_comes_first_and_the_others_behind_an_option() -> None:
     words = (*PI, "--within", "images_per_s=20", "--resolution", "160")
-    short, long = (edgecnn(*words, *more).stdout for more in ((), ("--all",)))
+    short, long = (edgecnn(*words, *more).stdout.replace("│", " ") for more in ((), ("--all",)))
     (pi,) = json.loads(edgecnn(*words, "--json").stdout)["devices"]
     first = short.splitlines()[0]
     assert pi["recommended"] in first and "ncnn-fp16" in first

@@ -14,7 +14,7 @@ from edgecnn.data.manifest import summarize
 from edgecnn.data.role_folders import write_role_folders
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE
-from edgecnn.errors.data import CLASS_NOT_A_FOLDER, DEMO_HAS_NO_FOLDER, TABLE_NOT_DIVIDED, TooFewImages
+from edgecnn.errors.data import CLASS_NOT_A_FOLDER, DEMO_HAS_NO_FOLDER, LABELS_LOOK_MISSING, TABLE_NOT_DIVIDED, TooFewImages
 from edgecnn.values.dataset import DataDivision, DataManifest
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw, fill, write
@@ -167,7 +167,6 @@ def test_a_list_and_the_demo_are_refused_for_what_they_are(photos: Path, tmp_pat
         ("..", "a build skips folders of that name"),
         (".NET", "a build skips folders of that name"),
         ("Thumbs.db", "a build skips folders of that name"),
-        ("no_label", "a build reads such a folder as images without labels"),
     ],
 )
 def test_a_class_that_cannot_be_a_folder_is_refused(tmp_path: Path, name: str, because: str) -> None:
@@ -182,6 +181,19 @@ def test_a_class_that_cannot_be_a_folder_is_refused(tmp_path: Path, name: str, b
         " — give the class another name, such as T-shirt-top for T-shirt/top [class-not-a-folder]"
     )
     assert sorted(os.listdir(tmp_path)) == ["photos", "store"]  # noqa: PTH208 - hidden names too
+
+
+def test_a_class_that_means_no_label_is_asked_about_before_and_kept_if_it_is_stated(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    fill(tmp_path, {"photos": 18})
+    rows = [[f"{number:03d}.png", "no_label" if number % 2 else "cat"] for number in range(18)]
+    listed(photos, [["path", "label"], *rows], "metadata.csv")
+    with pytest.raises(EdgecnnError, check=LABELS_LOOK_MISSING.made):
+        divided(photos, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    choice = DataChoice(path=str(photos), folders="classes")
+    write_role_folders(choice, tmp_path / "out", tmp_path / "store", Heard())
+    assert sorted(path.name for path in (tmp_path / "out" / "test").iterdir()) == ["cat", "no_label"]
 
 
 def test_folders_that_are_stated_to_be_classes_keep_their_names(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -36,10 +36,23 @@ def member(width: float, ms: float, extrapolated: tuple[str, ...] = ()) -> Membe
     )
 
 
-def fitting(members: Sequence[Member], budget_ms: float, *, attached: bool = True, trainings: int = 5) -> Any:
+def fitting(
+    members: Sequence[Member],
+    budget_ms: float,
+    *,
+    attached: bool = True,
+    trainings: int = 5,
+    stated: Mapping[str, float] | None = None,
+) -> Any:
+    """``stated``: the budgets as the user words them; None: the latency in milliseconds."""
     times = dict[str, Interval]()
     return SimpleNamespace(
-        request=SimpleNamespace(family="resnet", within={"p50_ms": budget_ms}, device=SimpleNamespace(name="cpu")),
+        request=SimpleNamespace(
+            family="resnet",
+            choice=SimpleNamespace(within=stated or {"p50_ms": budget_ms}),
+            within={"p50_ms": budget_ms},
+            device=SimpleNamespace(name="cpu"),
+        ),
         trainings_of_members=trainings - 2,
         searched=tuple(members),
         budget_ms=budget_ms,
@@ -165,6 +178,18 @@ def test_a_budget_below_everything_ends_before_anything_is_trained(attached: boo
     nearest = rf"the closest network is depth=1,width=0\.25,resolution=64, at {'' if attached else '▲ '}1 ms"
     with pytest.raises(EdgecnnError, match=nearest, check=NOTHING_PREDICTED_INSIDE.made):
         shortlist.shortlist(fitting(LADDER, 0.5, attached=attached))
+
+
+@pytest.mark.parametrize("attached", [True, False])
+@pytest.mark.parametrize(("ms", "budget", "nearest"), [(8.0, 200, "125"), (0.8, 2000, "1250")])
+def test_a_budget_in_images_per_second_is_refused_in_that_unit(
+    ms: float, budget: int, nearest: str, attached: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_predicted(monkeypatch)
+    under_way = fitting([member(1.0, ms)], 1000 / budget, attached=attached, stated={"images_per_s": float(budget)})
+    with pytest.raises(EdgecnnError, match=f"to meet images_per_s ≥ {budget}", check=NOTHING_PREDICTED_INSIDE.made) as caught:
+        shortlist.shortlist(under_way)
+    assert caught.value.because.endswith(f"at {'' if attached else '▲ '}{nearest} images/s")
 
 
 def test_a_prediction_alone_rules_nothing_out_where_there_is_a_clock(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,5 +70,5 @@ def test_what_is_timed_over_ssh_takes_the_lock_that_the_board_s_own_races_take(m
     monkeypatch.setattr(host, "run_program", ran)
     there = host.SshHost(cast("Any", SimpleNamespace(command=list, name="pi")), host.LOCK, "a test")
     for command in ("bench", "evaluate"):
-        there._run_runner("kits/a", [], command, 60.0, Ear())
+        there._run_runner("kits/a", [], command, host._Lease(60.0, Ear()))
     assert [[path for path, _ in each["locks"]] for each in asked] == [[str(LOCK), f"{host.LOCK}.run"], [f"{host.LOCK}.run"]]

@@ -118,7 +118,8 @@ def call(place: Path, out: Path) -> Any:
     (kit / "weights").write_bytes(random.Random(1).randbytes(40_000))
     address, lock = Address.of("loopback"), str(place.parent / "lock")
     with SshHost.open(address, what="a test", python=sys.executable, folder=str(place), lock=lock) as host:
-        return host.run(Task(kit, "bench", out=out, schedule=Schedule(({"kit": str(kit)},), 60.0)), lease_s=60, tell=Heard())
+        schedule = Schedule(({"kit": str(kit)},), 60.0)
+        return host.run(Task(kit, "bench", out=out, schedule=schedule, made_here=True), lease_s=60, tell=Heard())
 
 
 @pytest.fixture

@@ -38,7 +38,8 @@ def python(tmp_path: Path) -> Path:
 def test_every_process_that_is_timed_there_is_emulated_and_says_so(python: Path, tmp_path: Path) -> None:
     kit = make_kit(tmp_path)
     wanted = json.loads(schedule_of(tmp_path / "schedule.json", kit).read_text())
-    task = Task(kit, "bench", out=tmp_path / "out", schedule=Schedule(tuple(wanted["items"]), wanted["timeout_s"]))
+    schedule = Schedule(tuple(wanted["items"]), wanted["timeout_s"])
+    task = Task(kit, "bench", out=tmp_path / "out", schedule=schedule, made_here=True)
     assert EmulatedHost(python).run(task, lease_s=120, tell=Quiet())["bench"]["failed"] == []
     run = Environment.model_validate(json.loads((tmp_path / "out/run-00000.json").read_text())["environment"])
     assert run.fidelity is Fidelity.EMULATED

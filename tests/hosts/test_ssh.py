@@ -49,7 +49,7 @@ def far(board: Loopback, tmp_path: Path) -> Iterator[SshHost]:
 def race(kit: Path, out: Path, runs: int = 3) -> Task:
     item = {"kit": str(kit), "position": 0, "samples": 5, "warmup_s": 0.0, "max_s": 1.0, "knobs": {}, "trace": False}
     items = tuple({**item, "round": number} for number in range(runs))
-    return Task(kit, "bench", out=out, schedule=Schedule(items, 60.0))
+    return Task(kit, "bench", out=out, schedule=Schedule(items, 60.0), made_here=True)
 
 
 def test_it_answers_as_the_same_kit_does_here(far: SshHost, onnx_kit: Path, tmp_path: Path) -> None:  # noqa: F811
@@ -74,7 +74,7 @@ def test_what_is_held_there_is_not_sent_again(board: Loopback, onnx_kit: Path, t
     sent = []
     for _ in range(2):
         with connect(tmp_path) as host:
-            host.run(Task(onnx_kit, "selftest"), lease_s=60, tell=Heard())
+            host.run(Task(onnx_kit, "selftest", made_here=True), lease_s=60, tell=Heard())
             sent.append(host.contents.sent_bytes)
     assert sent[0] > (onnx_kit / "model.onnx").stat().st_size and sent[1] == 0
 
@@ -83,7 +83,7 @@ def test_the_runners_own_words_come_back(far: SshHost, copy_kit: CopyKit) -> Non
     kit = copy_kit()
     (kit / "model.onnx").unlink()
     with pytest.raises(RunnerFailed) as caught:
-        far.run(Task(kit, "selftest"), lease_s=60, tell=Heard())
+        far.run(Task(kit, "selftest", made_here=True), lease_s=60, tell=Heard())
     assert caught.value.line() == (
         "model.onnx: listed in kit.json, but missing — copy the kit again, or package it again [kit-file-missing]"
     )
@@ -100,7 +100,7 @@ def test_a_race_of_the_board_s_own_and_one_over_ssh_wait_for_each_other(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(host_module, "_AGAIN_S", 0.5)
+    monkeypatch.setattr(host_module, "_RACE_POLL_S", 0.5)
     heard, own, lock = Heard(), Heard(), tmp_path / "lock.race"
     racing = threading.Thread(target=lambda: far.run(race(onnx_kit, tmp_path / "out", runs=4), lease_s=60, tell=heard))
     with alone(own, lock):
@@ -208,7 +208,7 @@ def test_a_full_disk_there_is_said_before_anything_is_sent(
 ) -> None:
     monkeypatch.setattr("edgecnn.hosts.ssh.files._ROOM", 1 << 60)
     with pytest.raises(BoardDiskFull):
-        far.run(Task(onnx_kit, "selftest"), lease_s=60, tell=Heard())
+        far.run(Task(onnx_kit, "selftest", made_here=True), lease_s=60, tell=Heard())
 
 
 def runs_in(far: Path) -> list[Path]:

@@ -56,7 +56,7 @@ def places() -> Mapping[str, set[str]]:
                 found[called] |= {file} if called != "Subject" or SUBJECT in imported(path) else set()
             elif isinstance(node, ast.Constant) and node.value == "CI":
                 found["CI"].add(file)
-            elif isinstance(node, ast.GeneratorExp) and ".require_measured" in ast.unparse(node):
+            elif isinstance(node, ast.GeneratorExp) and ast.unparse(node.elt).endswith(".require_measured"):
                 found["required"].add(file)
     return found
 

@@ -49,7 +49,7 @@ def a_kit_that_takes_logarithms(folder: Path, runtime: str = "onnxruntime") -> K
         manifest["candidate"] = {"id": f"{runtime}-fp32", "runtime": runtime, "precision": "fp32", "method": "float"}
 
     rewrite_manifest(place, named)
-    return KitRef.at(place)
+    return KitRef.at(place, made_here=True)
 
 
 def test_the_candidate_is_out_with_the_image_and_the_layer_that_gave_no_number(tmp_path: Path, pixels: Path) -> None:

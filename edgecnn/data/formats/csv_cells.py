@@ -126,6 +126,12 @@ def _open_text(file: Path, last: _LastLine) -> Iterator[io.TextIOWrapper]:
         raise table_unusable(file=file, line=None, because=system_reason(error)) from error
 
 
+def _alternates(header: str) -> bool:
+    """Return whether every second character is NUL, as in UTF-16 that is read as UTF-8; a sparse file has only NULs."""
+    even, odd = header[::2].count("\0"), header[1::2].count("\0")
+    return 2 * min(even, odd) < max(even, odd)
+
+
 def _not_utf8(file: Path) -> EdgecnnError:
     with open_regular(file) as stream:
         encoding, name = encoding_of(stream.read(_HEAD_BYTES))
@@ -140,7 +146,7 @@ def _rows_of_csv(file: Path, _: Collection[int]) -> Iterator[Cells]:
         header = text.readline(_ROW_CHARACTERS_MAX)
         stated = _SEPARATOR_LINE.fullmatch(header)  # Excel's first line; the header is the second
         separator = next((sign for sign in _SEPARATORS if sign in header), ",") if stated is None else stated[1]
-        if "\0" in header:
+        if _alternates(header):
             raise _not_utf8(file)
         if stated is None:
             text.seek(0)

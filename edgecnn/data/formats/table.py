@@ -211,7 +211,8 @@ class _Header(NamedTuple):
             return LabelColumns(column=named[0], separator=choice.label_separator)
         self._require_once([self.names[index] for index in rest])
         labels = {index: label_name(self.file, self._header_line, self.names[index]) for index in rest}
-        self._require_once([self.names[index] for index in rest if list(labels.values()).count(labels[index]) > 1])
+        counts = Counter(labels.values())
+        self._require_once([self.names[index] for index in rest if counts[labels[index]] > 1])
         return LabelColumns(names={label: index for index, label in labels.items()})
 
     def _index(self, name: str) -> int | None:

@@ -239,7 +239,7 @@ def test_progress_is_told_after_two_seconds_and_not_before(whole: Path, photos: 
     predict_photos(bundle, files, None, 1, heard)
     assert [step for step in heard.steps if step[0] == "predicting"] == []
     clock = iter([0.0, 1.0, 2.0, 3.0])
-    monkeypatch.setattr("edgecnn.runner.classifier.time", type("Clock", (), {"monotonic": staticmethod(lambda: next(clock))}))
+    monkeypatch.setattr("edgecnn.bundle.predicting.time", type("Clock", (), {"monotonic": staticmethod(lambda: next(clock))}))
     predict_photos(bundle, files, None, 1, heard)
     assert [step for step in heard.steps if step[0] == "predicting"] == [("predicting", done, 3, "images") for done in (2, 3)]
 

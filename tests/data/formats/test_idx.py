@@ -224,7 +224,7 @@ def test_names_that_name_too_few_twice_or_nothing_are_refused(clothes: Path) -> 
         (b"Bag\nCoat\nBag", "lines 1 and 3 are both 'Bag'"),
         (b"Bag\n\nCoat", "line 2 is empty"),
         (b"Bag\nCo\x1bat", "line 2, 'Co\\x1bat', contains a control character"),
-        ("Gewänder".encode("latin-1"), "it is in another encoding than UTF-8"),
+        ("Gewänder".encode("latin-1"), "it is in another encoding than UTF-8, probably Windows-1252; save it as UTF-8"),
     ):
         write(file, data)
         with pytest.raises(EdgecnnError, check=CLASS_NAMES_UNUSABLE.made) as caught:

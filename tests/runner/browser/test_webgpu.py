@@ -41,7 +41,7 @@ def emulated_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_gpu_that_is_played_is_none(kit: Path) -> None:
     with pytest.raises(RunnerFailed) as caught:
-        LocalHost().run(Task(kit, "selftest"), lease_s=60, tell=Quiet())
+        LocalHost().run(Task(kit, "selftest", made_here=True), lease_s=60, tell=Quiet())
     assert caught.value.exit_code is ExitCode.MISSING
     assert caught.value.line().startswith(
         "the browser offers no GPU to pages: all that it offers is software: google swiftshader"
@@ -50,7 +50,7 @@ def test_a_gpu_that_is_played_is_none(kit: Path) -> None:
 
 @pytest.mark.usefixtures("by_software")
 def test_asked_for_it_answers_as_emulated_and_says_what_ran_where(kit: Path, tmp_path: Path) -> None:
-    selftest = LocalHost().run(Task(kit, "selftest"), lease_s=60, tell=Quiet())["selftest"]
+    selftest = LocalHost().run(Task(kit, "selftest", made_here=True), lease_s=60, tell=Quiet())["selftest"]
     assert selftest["logits_difference"] <= 1e-4 < selftest["logits_allowed"]
     feed = {"image": np.zeros((1, 3, SIDE_PX, SIDE_PX), np.float32)}
     session = open_session(Kit.open(kit), {}, tmp_path)
