@@ -42,7 +42,16 @@ def test_no_separator_of_another_country_begins_a_cell() -> None:
 
 def test_predictions_are_written_so(capsys: pytest.CaptureFixture[str]) -> None:
     facts = {"file": "=1+1.png", "labels": [{"label": "@cat", "probability": 0.5}]}
-    names = {"bundle": "b", "name": "a", "version": 1, "candidate": "onnxruntime-fp32", "kit": "k", "knobs": {}}
+    names = {
+        "bundle": "b",
+        "sha256": "0" * 64,
+        "confinement": {"landlock": 7},
+        "name": "a",
+        "version": 1,
+        "candidate": "onnxruntime-fp32",
+        "kit": "k",
+        "knobs": {},
+    }
     found = Predictions.model_validate({**names, "predictions": [facts], "unreadable": []})
     show_predictions(found, as_csv=True)
     assert capsys.readouterr().out.splitlines()[1] == "'=1+1.png,1,'@cat,0.500000"

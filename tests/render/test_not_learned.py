@@ -159,7 +159,7 @@ def test_an_ensemble_begins_with_it(low: float, begins: bool, capsys: pytest.Cap
     row = EnsembleRow(name="e.onnx", folder=None, parameters=1, macs=1, size_bytes=1, accuracy_top1=top1)
     found = Ensemble(
         file="e.onnx",
-        images=60,
+        images=600,
         chance_top1=0.1,
         whole=row,
         members=(row,),

@@ -11,6 +11,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.comparing import UNKNOWN_CANDIDATE
 from edgecnn.judging.choice import ChoiceRules
 from edgecnn.judging.judgement import judge_candidate
+from edgecnn.judging.resolution import two_digits
 from edgecnn.results.explain import Explanation, OpenQuestion, StandIn, Unmeasured, explain, explain_candidate
 from edgecnn.values.reason import NotClimbed, NotMeasured, NotSupported
 from edgecnn.values.report import BuildReport
@@ -97,7 +98,7 @@ def test_an_unsure_gate_names_the_images_that_would_settle_it_beside_those_that_
     assert question.images is not None and question.images > 1000
     assert (question.candidate, question.images_seen, question.command) == ("onnxruntime-int8", 1000, None)
     assert question.says == gates[0].reason
-    assert f"about {question.images:,} new test images" in question.says
+    assert f"about {two_digits(question.images):,} new test images" in question.says
 
 
 def of_tensorrt_fp16(**changes: Any) -> OpenQuestion:

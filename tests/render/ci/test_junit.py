@@ -93,7 +93,7 @@ def test_a_regression_carries_what_changed() -> None:
 def test_a_call_that_ended_before_any_verdict_is_one_error(tmp_path: object) -> None:
     from pathlib import Path
 
-    seen = suite(junit_of_error(NO_REPORT(folder=Path("builds/x"))))
+    seen = suite(junit_of_error(NO_REPORT(folder=Path("builds/x"), hint="build it")))
     problem = seen.find("testcase/error")
     assert problem is not None
     assert (seen.get("errors"), problem.get("type")) == ("1", "no-report")
