@@ -88,7 +88,7 @@ class PairedAnswers:
         head, base = (
             replace(
                 answers,
-                logits=_with_columns(answers.logits[rows], range(answers.logits.shape[1]), len(names)),
+                logits=_widened(answers.logits[rows], range(answers.logits.shape[1]), len(names)),
                 pixels=self.head.pixels,
                 groups=self.common.groups,
             )
@@ -216,14 +216,14 @@ class _Classes(NamedTuple):
         if self.are_equal:
             return base
         columns = [self.all.index(name) for name in self.base]
-        return replace(base, logits=_with_columns(base.logits, columns, len(self.all)))
+        return replace(base, logits=_widened(base.logits, columns, len(self.all)))
 
 
 _NEVER_CHOSEN = 40.0
 """Distance of the logit of a class that a network does not have below its smallest one: its probability is below 1e-17."""
 
 
-def _with_columns(logits: NDArray[Any], columns: Sequence[int], count: int) -> NDArray[Any]:
+def _widened(logits: NDArray[Any], columns: Sequence[int], count: int) -> NDArray[Any]:
     """Return logits (images, ``count``) with the given ones in ``columns``, and values that are never the largest elsewhere."""
     import numpy as np
 

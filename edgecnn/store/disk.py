@@ -308,8 +308,9 @@ _UTF16_SHARE: Final = 0.25
 def encoding_of(head: bytes) -> tuple[str, str]:
     """Return the probable encoding of text that is not UTF-8, and the command's name of it for ``iconv``."""
     pairs = head[: len(head) // 2 * 2]
-    zeros = max(pairs[::2].count(0), pairs[1::2].count(0))
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or zeros > _UTF16_SHARE * len(pairs):
+    fewer, more = sorted((pairs[::2].count(0), pairs[1::2].count(0)))
+    alternates = more > _UTF16_SHARE * len(pairs) and 2 * fewer < more  # a sparse file holds only NULs
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or alternates:
         return "UTF-16", "UTF-16"
     return "in another encoding than UTF-8, probably Windows-1252", "WINDOWS-1252"
 
