@@ -1,13 +1,11 @@
 """Classify images for all clients of a server, within limits.
 
-One image is classified at a time. Only a few wait, and only in memory. A file of a few hundred kilobytes may have 179 million
-pixels, which need 3.3 GiB with transparency. The size is therefore read from the file before decoding.
+One image is classified at a time. Only a few wait, and only in memory.
 """
 
 from __future__ import annotations
 
 import io
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -16,25 +14,19 @@ from typing import TYPE_CHECKING, Final
 
 from PIL import Image
 
+from edgecnn.bundle.kit_answers import DecodingLimits
 from edgecnn.bundle.predictions import Answer
-from edgecnn.runner.pixels import BROKEN, open_picture
 
 if TYPE_CHECKING:
     from edgecnn.bundle.classifying import KitProcess
 
 
 @dataclass(frozen=True)
-class Limits:
+class Limits(DecodingLimits):
     """Limits beyond which a client must wait or is refused."""
 
     body_bytes: int = 20 << 20
     """Size of one image file."""
-    pixels: int = 1 << 26
-    """Pixels of one image; decoding needs up to 20 bytes for each."""
-    scanned_pixels: int = 1 << 30
-    """Pixels of one progressive JPEG, counted in every scan: 16 scans of the largest image, 89 of 12 megapixels."""
-    text_bytes: int = 1 << 20
-    """Size of an image with pixels as text. They are read one number at a time, so 10 MB take 5 s."""
     per_minute: int = 300
     """Average number of images of one client per minute. A fifth of them may arrive at once."""
     queue_length: int = 8
@@ -74,40 +66,6 @@ class Rates:
             while len(self._buckets) > self._clients:
                 del self._buckets[next(iter(self._buckets))]
         return 0.0 if admitted else (1 - tokens) / self._per_s
-
-
-_MARKER: Final = re.compile(rb"\xff+([^\x00\x01\xd0-\xd8\xff])")
-"""Marker of a JPEG that ends a scan (ITU T.81, B.1.1)."""
-_SCAN, _END = b"\xda", b"\xd9"
-_WRITTEN_OUT: Final = (b"P1", b"P2", b"P3")
-"""First bytes of PBM, PGM and PPM files with pixels as text."""
-
-
-def size_refusal(content: bytes, limits: Limits) -> str:
-    """Return why a file is too large to decode. Empty if it is small enough, or if decoding will refuse it."""
-    try:
-        with open_picture(io.BytesIO(content)) as picture:
-            width, height = picture.size
-    except (*BROKEN, Image.DecompressionBombError):
-        return ""
-    if content[:2] in _WRITTEN_OUT and len(content) > limits.text_bytes:
-        return f"its pixels are text of more than {limits.text_bytes:,} bytes"
-    size = f"{width:,} x {height:,} pixels"
-    if width * height > limits.pixels:
-        return f"it has {size}, more than {limits.pixels:,}"
-    scans = limits.scanned_pixels // (width * height)
-    if content.startswith(b"\xff\xd8") and _has_more_scans(content, scans):
-        return f"it has more than {scans:,} scans of {size}"
-    return ""
-
-
-def _has_more_scans(jpeg: bytes, most: int) -> bool:
-    """Return whether the first image of a JPEG has more scans. Data in segments and after the image do not count."""
-    at, count = 2, 0
-    while count <= most and (marker := _MARKER.search(jpeg, at)) and marker[1] != _END:
-        count += marker[1] == _SCAN
-        at = marker.end() + int.from_bytes(jpeg[marker.end() : marker.end() + 2], "big")
-    return count > most
 
 
 TOP: Final = 5

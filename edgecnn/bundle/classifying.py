@@ -6,19 +6,17 @@ they were copied, so a bundle that changes meanwhile has no effect. Images are s
 
 from __future__ import annotations
 
-import io
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import cache
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeVar
+from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 from pydantic import Field, ValidationError
 
-from edgecnn.bundle.answering import Limits, size_refusal
+from edgecnn.bundle.kit_answers import DecodingLimits
 from edgecnn.bundle.manifest import BundleManifest
 from edgecnn.bundle.predictions import LabelShare
 from edgecnn.bundle.verify import Verified, unpack_bundle
@@ -27,19 +25,13 @@ from edgecnn.errors.hosts import KIT_NOT_SANDBOXED, MODEL_TIMED_OUT, OWN_ANSWER_
 from edgecnn.hosts.sandbox import Allowed, Crashed, Sandbox, TimedOut, confinement, needs_of
 from edgecnn.results.folder import CHOICE
 from edgecnn.results.shipped import kits_that_run_here, remedy_here
-from edgecnn.runner.messages import RunnerError
 from edgecnn.values.base import Value
 from edgecnn.values.sandbox import Confinement
-
-if TYPE_CHECKING:
-    from edgecnn.runner.classifier import Classifier
 
 _OPENING_S: Final = 300.0
 IMAGE_S: Final = 120.0
 """Time-out of one image. A network takes seconds on a slow processor, and the largest image as long."""
-_DECODING: Final = ("pixels", "scanned_pixels", "text_bytes")
-"""Limits that are checked before an image is decoded."""
-_MODULE: Final = "edgecnn.bundle.classifying"
+_MODULE: Final = "edgecnn.bundle.kit_answers"
 
 
 class Classified(Value):
@@ -95,17 +87,18 @@ class KitProcess:
         """Whether the network is multi-label."""
         return self._opened.several
 
-    def classify(self, image: bytes, top: int | None = None, limits: Limits | None = None) -> Classified:
+    def classify(self, image: bytes, top: int | None = None, limits: DecodingLimits | None = None) -> Classified:
         """Classify an image.
 
-        ``top``: number of labels; None, and every multi-label network: all labels that reach their thresholds.
+        ``top``: number of labels; None, and every multi-label network: all labels that reach their thresholds. ``limits``: None
+        for an image of the user's own.
 
         Raises RunnerFailed: the runtime failed. MODEL_CRASHED, MODEL_TIMED_OUT: it crashed, or took too long.
         """
         with self._lock:
             if self._sandbox.ended:
                 self._opened = self._open()
-            bounds = None if limits is None else {name: getattr(limits, name) for name in _DECODING}
+            bounds = limits and {limit.name: getattr(limits, limit.name) for limit in fields(DecodingLimits)}
             arguments = {"kit": str(self._folder), "top": top, "limits": bounds}
             return _validated(Classified, self._call("answer_image", arguments, IMAGE_S, image))
 
@@ -139,42 +132,6 @@ def _validated(kind: type[_Answer], value: Any) -> _Answer:
         return kind.model_validate(value)
     except ValidationError as error:
         raise OWN_ANSWER_UNUSABLE(doing="classifying", because=error.errors(include_url=False)[0]["msg"]) from error
-
-
-@cache
-def _classifier(kit: str) -> Classifier:
-    from edgecnn.runner.classifier import Classifier
-
-    return Classifier(Path(kit))
-
-
-def open_kit(kit: str) -> dict[str, Any]:
-    """Open a kit, in the sandbox. Raises RunnerFailed: it does not run here."""
-    try:
-        opened = _classifier(kit)
-    except RunnerError as error:
-        raise RunnerFailed(**error.facts()) from error
-    facts = {"kit": opened.sha256, "knobs": opened.knobs, "classes": len(opened.labels)}
-    return {**facts, "several": opened.thresholds is not None}
-
-
-def answer_image(kit: str, top: int | None, limits: Mapping[str, int] | None, content: bytes = b"") -> dict[str, Any]:
-    """Classify an image, in the sandbox. Returns the fields of ``Classified``. Raises RunnerFailed: the runtime failed."""
-    if limits is not None and (refusal := size_refusal(content, Limits(**limits))):
-        return {"unreadable": refusal}
-    opened, began = _classifier(kit), time.perf_counter()
-    try:
-        pixels = opened.pixels(io.BytesIO(content))
-        decoded = time.perf_counter()
-        shares = opened.classify(pixels)
-    except RunnerError as error:
-        if error.ref != "unreadable-image":
-            raise RunnerFailed(**error.facts()) from error
-        return {"unreadable": error.because or error.what}
-    ended = time.perf_counter()
-    labels = [{"label": label, "probability": share} for label, share in shares]
-    shown = labels if opened.thresholds is not None else labels[:top]
-    return {"labels": shown, "decode_ms": (decoded - began) * 1e3, "inference_ms": (ended - decoded) * 1e3}
 
 
 class OpenKit(NamedTuple):

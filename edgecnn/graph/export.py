@@ -2,17 +2,15 @@
 images.
 
 The dynamo exporter folds batch norms and static padding: EfficientNet-Lite0 has 94 nodes instead of the older exporter's 456. If
-it cannot convert to the requested opset, it only logs that and writes another, so the result is asserted. A multi-label trunk has
-its thresholds next to it: the fp32 network chooses them once, and every candidate ships them.
+it cannot convert to the requested opset, it only logs that and writes another, so the result is asserted.
 """
 
 from __future__ import annotations
 
 import copy
-import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,39 +34,12 @@ from edgecnn.graph.checks import CHECK_IMAGES, Logits, compare_logits, onnx_logi
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.node_folding import fold_pooled_padding
 from edgecnn.graph.onnx_file import INPUT_NAME, OUTPUT_NAME, opset_of, save_model
-from edgecnn.judging.logits import UNCHOSEN, best_thresholds
+from edgecnn.graph.thresholds import write_thresholds
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.failures import require_room
-from edgecnn.values.model_file import BATCH_MAX, THRESHOLDS
+from edgecnn.values.model_file import BATCH_MAX
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress
-
-
-def write_thresholds(logits: Callable[[npt.NDArray[np.uint8]], Logits], prepared: Path, out: Path) -> None:
-    """Write ``thresholds.json``, label to probability, with the best F1 of each label on ``validation``.
-
-    Nothing is written for single-label images, or if no class is recorded.
-
-    ``logits``: of the fp32 network, of pixels uint8 (N, H, W, 3). ``prepared``: the folder that ``prepare`` made.
-    """
-    labels_file = prepared / "validation.labels.npy"
-    if not labels_file.is_file() or (labels := np.load(labels_file, allow_pickle=False)).ndim != 2:
-        return
-    pixels = np.load(prepared / "validation.pixels.npy", mmap_mode="r", allow_pickle=False)
-    batch = 256
-    starts = range(0, len(pixels), batch)
-    answers = np.concatenate([logits(np.ascontiguousarray(pixels[start : start + batch])) for start in starts])
-    names = json.loads((prepared / "labels.json").read_text(encoding="utf-8"))
-    _write_json(best_thresholds(answers, labels, names), out)
-
-
-def write_unchosen(labels: int, out: Path) -> None:
-    """Write ``thresholds.json`` with 0.5 for each label, because the labels of the images are not known."""
-    _write_json({f"class {number}": UNCHOSEN for number in range(labels)}, out)
-
-
-def _write_json(thresholds: dict[str, float], out: Path) -> None:
-    (out / THRESHOLDS).write_text(json.dumps(thresholds, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def export_onnx(network: nn.Module, resolution_px: ImageSize, path: Path, opset: int = 20) -> onnx.ModelProto:

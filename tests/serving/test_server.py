@@ -8,11 +8,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from edgecnn.bundle.classifying import Classified, KitProcess
 from edgecnn.bundle.predicting import predict_photos
 from edgecnn.bundle.serving import Place, ServeRequest, photo_server
 from edgecnn.bundle.verify import Trust, verify
@@ -21,7 +23,6 @@ from edgecnn.errors.bundle import BUNDLE_FILE_CHANGED
 from edgecnn.errors.usage import ADDRESS_UNUSABLE, PORT_IN_USE
 from edgecnn.render.page.served import served_page
 from edgecnn.render.progress import Quiet
-from edgecnn.runner.classifier import Classifier
 from tests.bundle.sealed import KIT_FOLDER, copied
 from tests.serving.asking import ask, said_to
 from tests.serving.conftest import HOSTILE, Serve
@@ -194,15 +195,15 @@ def test_too_many_in_a_short_time_are_told_when_to_come_back(serve: Serve, photo
 
 def test_where_as_many_wait_as_may_the_next_is_told_so(serve: Serve, photo: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go_on = threading.Event(), threading.Event()
-    real = Classifier.classify
+    real = KitProcess.classify
 
-    def slow(self: Classifier, pixels: object) -> object:
+    def slow(self: KitProcess, *image_and_limits: Any) -> Classified:
         begun.set()
         assert go_on.wait(20)
-        return real(self, pixels)
+        return real(self, *image_and_limits)
 
     server = serve(queue_length=0)
-    monkeypatch.setattr(Classifier, "classify", slow)
+    monkeypatch.setattr(KitProcess, "classify", slow)
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(ask, server, "POST", "/predict", photo)
         assert begun.wait(20)
@@ -217,7 +218,7 @@ def test_a_failing_runtime_is_told_on_the_terminal_and_the_next_is_served(
 ) -> None:
     server = serve()
     with monkeypatch.context() as patched:
-        patched.setattr(Classifier, "classify", lambda *_: (_ for _ in ()).throw(MemoryError("4 GiB")))
+        patched.setattr(KitProcess, "classify", lambda *_: (_ for _ in ()).throw(MemoryError("4 GiB")))
         reply = ask(server, "POST", "/predict", photo)
     assert (reply.status, reply.ref) == (500, "not-answered")
     assert complaints == ["edgecnn: an image was not classified: MemoryError: 4 GiB"]

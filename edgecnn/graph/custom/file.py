@@ -35,10 +35,10 @@ from edgecnn.graph.checks import (
 )
 from edgecnn.graph.custom.onnx_entry import digest_of_model, parameters_of, read_entry, read_model
 from edgecnn.graph.custom.onnx_trunk import convert_to_trunk, describe_changes, has_half_precision
-from edgecnn.graph.export import write_thresholds, write_unchosen
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.node_folding import fold_batch_norms, fold_pooled_padding
 from edgecnn.graph.onnx_file import external_files, fixed_batch, opset_of, save_model
+from edgecnn.graph.thresholds import write_thresholds, write_unchosen
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import Feeding, GraphEntry, TorchForm
 from edgecnn.values.layers import MacTable

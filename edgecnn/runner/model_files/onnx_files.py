@@ -10,6 +10,8 @@ import mmap
 from pathlib import Path, PurePath
 from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
+from ..files import open_regular
+
 _PATHS: Dict[str, Dict[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
@@ -50,7 +52,7 @@ def named_beside(path: Path) -> List[str]:
     Names that leave the folder, and names of absent files, are omitted: reading the file reports them.
     """
     try:
-        with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        with open_regular(path) as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
             names = set(_locations(_Reader(content), 0, len(content), "model", 0))
     except (OSError, ValueError):
         return []

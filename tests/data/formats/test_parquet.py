@@ -50,7 +50,7 @@ def test_it_is_the_csv_list_of_the_same_rows(photos: Path, split: bool) -> None:
     assert (by_parquet.content, by_parquet.counts, by_parquet.splits_from) == (by_csv.content, by_csv.counts, by_csv.splits_from)
     heard = Heard()
     assert summary_of(photos.parent / "list.parquet", heard) == by_parquet
-    assert heard.steps == [], "an unchanged list is answered without reading"
+    assert {step[0] for step in heard.steps} <= {"listing files"}, "an unchanged list is answered without reading images"
 
 
 def test_order_of_columns_and_how_text_is_stored_do_not_matter(photos: Path) -> None:
