@@ -101,7 +101,7 @@ def judge_finished(
             "candidates": judged.rows,
             "verdict": judged.verdict,
             "gates": judged.gates,
-            "gates_dropped": (),
+            "gates_dropped": GateChoice(),
             "require_measured": gates.require_measured,
             "remedy": weak_remedy(subject, judged.rows),
             "notices": (

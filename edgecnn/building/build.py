@@ -44,6 +44,8 @@ from edgecnn.errors.building import (
     OUTPUT_AMONG_DATA,
     OUTPUT_HOLDS_OTHER_FILES,
     OUTPUT_UNUSABLE,
+    NoReport,
+    ReportUnreadable,
     every_candidate_failed,
 )
 from edgecnn.errors.measuring import KNOBS_BY_LATENCY
@@ -56,7 +58,7 @@ from edgecnn.measure.subject import Subject
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.request import BuildRequest, Goal, effective_gates
 from edgecnn.planning.resolve import resolve
-from edgecnn.results.folder import BASELINE, BUNDLE, CHOICE, PLAN, PROGRESS, REPORT, output_lock, report_or_none, report_text
+from edgecnn.results.folder import BASELINE, BUNDLE, CHOICE, PLAN, PROGRESS, REPORT, output_lock, read_report, report_text
 from edgecnn.results.origin import planned_data
 from edgecnn.store.disk import json_object, write_text_atomically
 from edgecnn.store.listing import Durations, total_duration
@@ -106,7 +108,7 @@ class PlannedBuild:
         stored = [{"id": s.id, "key": s.key, "cached": s.missing is None, "why": list(s.missing or ())} for s in self.steps]
         gates = [gate.model_dump(mode="json") for gate in self.gates.gates]
         change = None if self.data_change is None else self.data_change.model_dump(mode="json")
-        dropped = [gate.model_dump(mode="json") for gate in self.gates.dropped]
+        dropped = self.gates.dropped.model_dump(mode="json")
         known = {"test_set": self.test_set, "make_seconds": self.make_seconds, "data_change": change, "gates_dropped": dropped}
         facts = {**self.plan.facts(), "stored": stored, "gates": gates, **known}
         if forecasts := self.expected.forecasts.by_candidate:
@@ -119,7 +121,7 @@ class PlannedBuild:
 def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBuild:
     """Resolve, plan, and look up which steps are stored. No stage runs and nothing is written."""
     planned = plan(resolve(request, store, tell))
-    gates = effective_gates(planned.resolved, request.gates, request.stored_race, report_or_none(request.out))
+    gates = effective_gates(planned.resolved, request.gates, request.stored_race, _earlier_report(request.out, tell))
     steps = [*steps_in_store(planned, store)]
     for number, fold in enumerate(planned.folds, 2):
         steps += [replace(step, id=f"fold-{number}:{step.id}", fold=number) for step in steps_in_store(fold.trunk, store)]
@@ -134,6 +136,17 @@ def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBu
         data_change=None if before is None else DataChange.between(before, planned.resolved.data.totals),
         expected=planned_kit(planned.resolved),
     )
+
+
+def _earlier_report(folder: Path, tell: Progress) -> BuildReport | None:
+    """Return the report in the build's folder, whose gates the call keeps or names. An unreadable one is noted."""
+    try:
+        return read_report(folder)
+    except NoReport:
+        return None
+    except ReportUnreadable as error:
+        tell.note(f"{error.what} ({error.because}), so gates that its command line stated are neither judged nor named")
+        return None
 
 
 def _make_seconds(planned: Plan, steps: Sequence[PlannedStep], store: Store) -> tuple[float, float] | None:
@@ -217,7 +230,7 @@ def run_planned_build(planned: Plan, machine: Machine, request: BuildRequest, co
         publish_plan(planned, request.out)
     here = this_machine()
     _check_objective(planned, machine.environment, request)
-    earlier = report_or_none(request.out)
+    earlier = _earlier_report(request.out, tell)
     gates = effective_gates(resolved, request.gates, request.stored_race, earlier, finished=request.only_judge)
     call = Call(request, gates)
     pace = Pace(tell, partial(_expected_parts, planned, store, request.goal))

@@ -421,7 +421,6 @@ def _subject(
     else:
         subject = comparison_subject(head, lab)
         here = lab.environment_of(head.kit)
-        _refuse_elsewhere(days, here, request.allow_different)  # before any time is spent
         candidate = () if request.candidate is None else (("--candidate", request.candidate),)
         allowed = (("--allow-different", name) for name in request.allow_different)
         files = tuple((str(file),) for file in request.baselines)
@@ -435,6 +434,7 @@ def _subject(
         elif (why := subject.why_not_runnable("HEAD")) is not None:
             subject.absent["latency"] = why
         else:
+            _refuse_elsewhere(days, here, request.allow_different)
             _race_head(request, subject, days)
     subject.absent["accuracy"] = _NO_ANSWERS
     return subject

@@ -95,6 +95,7 @@ class MemberBuilder:
                 "p50_ms": row.latency.p50_ms if row.latency else None,
                 "fidelity": row.latency.fidelity if row.latency else None,
                 "gates": row.gates,
+                "gates_dropped": report.gates_dropped,
                 "inside": worst_budget_verdict(row.gates),
             }
         return member.model_copy(update=update)

@@ -73,7 +73,7 @@ _ON_THE_DEVICE_ALONE: tuple[Source, ...] = ("latency", "memory", "energy")
 """Sources of figures that need a run on the device itself."""
 
 
-def _bounds_of(choice: GateChoice) -> list[tuple[Side, str, float]]:
+def bounds_of(choice: GateChoice) -> list[tuple[Side, str, float]]:
     """Return side, metric and bound of every stated bound, those of ``max`` first."""
     largest: list[tuple[Side, str, float]] = [("max", name, bound) for name, bound in choice.max.items()]
     return largest + [("min", name, bound) for name, bound in choice.min.items()]
@@ -109,7 +109,7 @@ def bound_option(side: Side, metric: str, bound: float) -> tuple[str, str]:
 def bound_parts(choice: GateChoice) -> tuple[tuple[str, ...], ...]:
     """Return the bounds as options of a command."""
     return (
-        *(bound_option(*bound) for bound in _bounds_of(choice)),
+        *(bound_option(*bound) for bound in bounds_of(choice)),
         *((("--require-measured",),) if choice.require_measured else ()),
     )
 
@@ -125,7 +125,7 @@ def check_bounds(choice: GateChoice, *, stated_by: Literal["recipe", "command li
         BOUND_ON_WRONG_SIDE: ``max`` of a metric that should be large, or ``min`` of one that should be small.
         BOUND_TWICE: images a second contradict the bound of p50.
     """
-    for side, name, bound in _bounds_of(choice):
+    for side, name, bound in bounds_of(choice):
         _check_name(_where(side, stated_by), name, bound, compared)
         _check_bound(_where(side, stated_by), side, name, bound)
     stated, meant = choice.max.get("p50_ms"), bound_in_p50(choice).max.get("p50_ms")
@@ -176,7 +176,7 @@ def _gates_in(choice: GateChoice, stated_by: GateOrigin) -> list[Gate]:
             required="always",
             stated_by=stated_by,
         )
-        for side, name, bound in _bounds_of(bound_in_p50(choice))
+        for side, name, bound in bounds_of(bound_in_p50(choice))
     ]
 
 
@@ -199,15 +199,23 @@ def bounds_besides_accuracy(choice: GateChoice) -> GateChoice:
     return choice.model_copy(update=kept)
 
 
-def no_longer_stated(earlier: GateChoice, gates: Sequence[Gate]) -> tuple[Gate, ...]:
-    """Return the gates of an earlier command line that neither the present command line nor an equal bound replaces."""
+def no_longer_stated(earlier: GateChoice, gates: Sequence[Gate], *, require_measured: bool) -> GateChoice:
+    """Return the bounds of an earlier command line that neither the present command line nor an equal bound replaces.
+
+    ``gates`` and ``require_measured`` are those of the present call.
+    """
     present = {gate.metric: gate for gate in gates}
+    sides: dict[Side, dict[str, float]] = {"max": {}, "min": {}}
 
     def is_kept(gate: Gate) -> bool:
         now = present.get(gate.metric)
         return now is not None and (now.stated_by == "command line" or now.bound == gate.bound)
 
-    return tuple(gate for gate in StatedBounds(GateChoice(), earlier).gates() if not is_kept(gate))
+    for gate in StatedBounds(GateChoice(), earlier).gates():
+        if not is_kept(gate):
+            side, metric, bound = gate.stated
+            sides[side][metric] = bound
+    return GateChoice(**sides, require_measured=earlier.require_measured and not require_measured)
 
 
 def gates_for(stated: StatedBounds, call: Circumstances) -> tuple[Gate, ...]:
@@ -395,8 +403,8 @@ class EffectiveGates(Value):
     freshness: Freshness = "fresh-enough"
     more_rounds: str = OF_A_BUILD
     """How to request more rounds if a gate is UNSURE."""
-    dropped: tuple[Gate, ...] = ()
-    """Gates of the earlier report in the same folder that this build does not judge."""
+    dropped: GateChoice = GateChoice()
+    """Bounds of the earlier report in the same folder that this build does not judge."""
 
     @classmethod
     def of(cls, stated: StatedBounds, call: Circumstances) -> EffectiveGates:

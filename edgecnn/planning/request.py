@@ -82,7 +82,7 @@ def effective_gates(
     if finished:
         return EffectiveGates.of(StatedBounds(resolved.recipe.gates, kept, stated), call)
     gates = EffectiveGates.of(StatedBounds(resolved.recipe.gates, command_line=stated), call)
-    return gates.model_copy(update={"dropped": no_longer_stated(kept, gates.gates)})
+    return gates.model_copy(update={"dropped": no_longer_stated(kept, gates.gates, require_measured=gates.require_measured)})
 
 
 LEAST, MOST = 0.001, 0.5

@@ -144,7 +144,7 @@ def _sheet(judged: BuildReport | BundleBench | Comparison, title: str, candidate
 def _gate_notes(judged: BuildReport | BundleBench | Comparison) -> list[str]:
     if isinstance(judged, Comparison):
         return [line for line in [not_judged_line(judged)] if line is not None]
-    return stated_gates_lines(judged.gates, judged.gates_dropped if isinstance(judged, BuildReport) else ())
+    return stated_gates_lines(judged.gates, judged.gates_dropped if isinstance(judged, BuildReport) else None)
 
 
 SUITE = "edgecnn"

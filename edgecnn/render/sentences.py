@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.wording import bound_text, counted, listed, plural
-from edgecnn.judging.gates import bound_of, bound_option, exit_code_of
+from edgecnn.judging.gates import bound_of, bound_parts, bounds_of, exit_code_of
 from edgecnn.judging.judgement import learned_result
 from edgecnn.judging.latency import TAILS
 from edgecnn.judging.metrics import LATENCY_RATIO, METRICS, SHOWN, charted
@@ -19,6 +19,7 @@ from edgecnn.values.candidate import KnobTrial, Precision
 from edgecnn.values.figures import Energy, Memory, Throughput
 from edgecnn.values.layers import Residency
 from edgecnn.values.profile import DatedReference
+from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import BuildReport, CandidateFacts, Choice, Comparison, EndToEnd, Latency
 from edgecnn.values.verdict import CHANCE, Fidelity, Gate, GateOrigin, GateResult, Verdict
 
@@ -416,18 +417,25 @@ def gate_origin(gate: Gate) -> str:
     return f"{_ORIGIN[gate.stated_by]}, {replaced}"
 
 
-def stated_gates_lines(gates: Sequence[GateResult], dropped: Sequence[Gate] = ()) -> list[str]:
-    """Return one line with the origin of each stated gate, and one with the gates of the earlier build that no longer apply.
+def stated_gates_lines(gates: Sequence[GateResult], dropped: GateChoice | None = None) -> list[str]:
+    """Return one line with the origin of each stated gate, and one with the bounds of the earlier build that no longer apply.
 
     Return nothing for the default gate alone.
     """
     stated = [f"{bound_of(result.gate)} ({gate_origin(result.gate)})" for result in gates if result.gate.is_stated]
-    lines = [f"gates: {'; '.join(stated)}"] if stated else []
-    if dropped:
-        options = " ".join(word for gate in dropped for word in bound_option(*gate.stated))
-        bounds = listed([bound_of(gate) for gate in dropped])
-        lines.append(f"no longer judged: {bounds}, from an earlier command line; to judge again, add {options}")
-    return lines
+    return [*([f"gates: {'; '.join(stated)}"] if stated else []), *dropped_lines([dropped] if dropped else [])]
+
+
+def dropped_lines(bounds: Iterable[GateChoice]) -> list[str]:
+    """Return one line for each different set of bounds that builds no longer judge."""
+    lines = list[str]()
+    for dropped in bounds:
+        if dropped:
+            names = [bound_text(*bound) for bound in bounds_of(dropped)]
+            names += ["--require-measured"] if dropped.require_measured else []
+            options = " ".join(word for part in bound_parts(dropped) for word in part)
+            lines.append(f"no longer judged: {listed(names)}, from an earlier command line; to judge again, add {options}")
+    return list(dict.fromkeys(lines))
 
 
 def not_judged_line(comparison: Comparison) -> str | None:

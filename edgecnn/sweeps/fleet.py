@@ -24,6 +24,7 @@ from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.state import Since, SweepState, build_folder, changed_since
 from edgecnn.values.base import Dated, Value
 from edgecnn.values.command import Command
+from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import BuildReport, CandidateFacts, Choice
 from edgecnn.values.verdict import GateResult, Interval, Verdict
 
@@ -49,6 +50,8 @@ class FleetCell(Value):
     seconds: float = 0.0
     verdict: Verdict = Verdict.MISSING
     gates: tuple[GateResult, ...] = ()
+    gates_dropped: GateChoice = Field(default=GateChoice(), exclude_if=lambda bounds: not bounds)
+    """Bounds of an earlier command line that the build does not judge."""
     require_measured: bool = False
     choice: Choice | None = None
     facts: CandidateFacts | None = None
@@ -122,6 +125,7 @@ def fleet_cell(cell: Cell, fingerprint: str, state: SweepState, out: Path) -> Fl
         exit_code=code if current else ExitCode.MISSING,
         verdict=report.verdict,
         gates=report.gates,
+        gates_dropped=report.gates_dropped,
         require_measured=report.require_measured,
         choice=report.choice,
         facts=facts,

@@ -28,7 +28,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import BuildReport
 from edgecnn.values.stage import Progress
-from edgecnn.values.verdict import Gate, Verdict
+from edgecnn.values.verdict import Verdict
 
 _WORST_FIRST = (ExitCode.BAD_INPUT, ExitCode.OWN_FAULT, ExitCode.MISSING, ExitCode.GATE_FAILED, ExitCode.UNSURE)
 
@@ -45,7 +45,7 @@ class OpenSweep:
     store: Store
     boards: Boards | None = None
     """Source of leased boards, not asked yet."""
-    dropped: tuple[Gate, ...] = ()
+    dropped: GateChoice = GateChoice()
     """Gates from the command line of the last run that this call does not state."""
 
     @cached_property
@@ -84,8 +84,11 @@ def open_sweep(path: Path, out: Path | None, store: Store, tell: Progress, gates
     boards = boards_of(sweep, cells)
     folder = out if out is not None else Path("builds") / path.stem
     state = read_state(folder, path)
-    dropped = () if gates is None else no_longer_stated(state.gates, StatedBounds(GateChoice(), command_line=gates).gates())
-    state = state if gates is None else state.model_copy(update={"gates": gates})
+    dropped = GateChoice()
+    if gates is not None:
+        present = StatedBounds(GateChoice(), command_line=gates)
+        dropped = no_longer_stated(state.gates, present.gates(), require_measured=present.require_measured)
+        state = state.model_copy(update={"gates": gates})
     bounds = [word for part in bound_parts(state.gates) for word in part]
     cells = tuple(
         cell.model_copy(update={"gates": state.gates, "words": (*cell.words, *bounds)})

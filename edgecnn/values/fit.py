@@ -20,6 +20,7 @@ from pydantic import (
 from edgecnn.values.base import Value
 from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.profile import Environment, observed_moment
+from edgecnn.values.recipe import GateChoice
 from edgecnn.values.scale import CompoundScale
 from edgecnn.values.training import AS_IT_IS, Form
 from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
@@ -202,6 +203,8 @@ class Member(Value):
     fidelity: Fidelity | None = None
     gates: tuple[GateResult, ...] = ()
     """Gates of the budgets, of a required accuracy, and of the recipe."""
+    gates_dropped: GateChoice = Field(default=GateChoice(), exclude_if=lambda bounds: not bounds)
+    """Bounds of an earlier command line that its build does not judge."""
     inside: Verdict | None = None
     """Whether all budgets are met: UNSURE if an interval contains a bound; None if it was not built."""
     failed: str | None = None

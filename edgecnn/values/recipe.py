@@ -245,6 +245,10 @@ class GateChoice(Value):
     require_measured: bool = False
     """Exit with 3 if a gated figure was not measured."""
 
+    def __bool__(self) -> bool:
+        """Whether anything is required."""
+        return bool(self.max or self.min or self.require_measured)
+
 
 class FitChoice(Value):
     """``[fit]``: the search of `edgecnn fit`; builds ignore it."""

@@ -29,7 +29,7 @@ from edgecnn.values.layers import Residency
 from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, DatedReference, Environment, Run, observed_moment
 from edgecnn.values.reason import OutOfTime, Reason
-from edgecnn.values.recipe import Recipe, RoleDraw
+from edgecnn.values.recipe import GateChoice, Recipe, RoleDraw
 from edgecnn.values.scale import ScaledNetwork
 from edgecnn.values.stage import digest_of
 from edgecnn.values.synthesis import SynthesisFacts
@@ -341,8 +341,8 @@ class BuildReport(Value):
     verdict: Verdict
     gates: tuple[GateResult, ...]
     """Gates of the chosen candidate."""
-    gates_dropped: tuple[Gate, ...] = Field(default=(), exclude_if=lambda gates: not gates)
-    """Gates that a command line added to the earlier build in this folder, and that this build does not judge."""
+    gates_dropped: GateChoice = Field(default=GateChoice(), exclude_if=lambda bounds: not bounds)
+    """Bounds that a command line added to the earlier build in this folder, and that this build does not judge."""
     require_measured: bool = Field(default=False, exclude_if=lambda required: not required)
     """Whether the recipe or the command line requires every gated figure; it decides the exit code."""
     baseline: BaselineFacts

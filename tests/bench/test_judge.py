@@ -115,7 +115,21 @@ def test_a_gate_of_the_build_s_command_line_holds_in_every_later_call(built: Pla
     assert {gate["metric"] for gate in compared["not_judged"]} == {"drop_pp", "size_mib", "top1"}
 
     assert built.run("build", "--max", "drop_pp=50").returncode == 0
-    assert [gate["metric"] for gate in built.report()["gates_dropped"]] == ["size_mib", "top1"]
+    dropped = built.report()["gates_dropped"]
+    assert (list(dropped["max"]), list(dropped["min"]), dropped["require_measured"]) == (["size_mib"], ["top1"], False)
+
+
+def test_a_new_build_names_a_requirement_that_it_drops_and_a_report_that_it_cannot_read(built: Place) -> None:
+    assert built.run("build", "--max", "drop_pp=60", "--require-measured").returncode == 0
+    assert built.report()["require_measured"]
+    again = built.run("build", "--max", "drop_pp=60")
+    assert built.report()["gates_dropped"] == {"max": {}, "min": {}, "require_measured": True}
+    assert "no longer judged: --require-measured, from an earlier command line" in again.stdout
+
+    (built.out / "report.json").write_text("{}")
+    unreadable = built.run("build")
+    assert unreadable.returncode == 0
+    assert "gates that its command line stated are neither judged nor named" in unreadable.stderr
 
 
 def test_without_its_store_the_bundle_answers_what_it_can_and_the_rest_says_what_mends_it(built: Place) -> None:

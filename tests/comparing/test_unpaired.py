@@ -15,6 +15,7 @@ from edgecnn.errors.measuring import RunsUnusable
 from edgecnn.judging.gates import exit_code_of, parse_bounds, runs_for
 from edgecnn.judging.metrics import exactly
 from edgecnn.judging.ratio import MORE_DAYS
+from edgecnn.results.shipped import ShippedKit
 from edgecnn.values.profile import EMULATED_TIMES, NOT_TIMED, Environment
 from edgecnn.values.report import Comparison
 from edgecnn.values.verdict import Fidelity, Verdict
@@ -108,6 +109,16 @@ def test_another_machine_is_refused_before_anything_runs_with_all_that_differs(b
     assert len(bench.host.ran) == ran
     assert "machine was m1 then and is m2 now; governor was performance then and is powersave now" in refused.value.line()
     assert refused.value.line().endswith("--allow-different machine --allow-different governor [baseline-elsewhere]")
+
+
+def test_a_machine_that_cannot_time_the_kit_leaves_the_ratio_missing_with_the_command(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.host.conditions.update(machine="m2", isa="of another processor")
+    monkeypatch.setattr(ShippedKit, "not_timed_here", lambda _, command: f"not measured; run {command}")
+    found = bench.compare()
+    assert (found.verdict, found.ratio) == (Verdict.MISSING, None)
+    assert "run edgecnn baseline compare " in found.gates[0].reason
 
 
 def test_what_is_allowed_to_differ_may_and_is_said(bench: Bench) -> None:

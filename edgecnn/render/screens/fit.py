@@ -8,7 +8,7 @@ from pathlib import Path
 from edgecnn.errors.wording import counted
 from edgecnn.judging.judgement import learned_result
 from edgecnn.render.figures import MARKS, NONE, milliseconds, percent_interval, rate_interval
-from edgecnn.render.sentences import learned_lines, next_purpose
+from edgecnn.render.sentences import dropped_lines, learned_lines, next_purpose
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.wording import duration_text
 from edgecnn.results.explain import improve_step, use_step
@@ -123,6 +123,7 @@ def fit_lines(report: FitReport) -> Iterator[str]:
     on = "" if table.fidelity is Fidelity.PREDICTED else "on "
     networks = f"{counted(table.networks, 'network')} {word} {on}{table.machine}"
     yield f"  {MARK} predicted from {networks}, {table.observed_at}: {table.file}"
+    yield from (f"  {line}" for line in dropped_lines(member.gates_dropped for member in report.members))
     trained = sum(bool(member.trained) for member in report.members)
     yield f"  {counted(len(report.trials), 'network')} predicted, {trained} trained"
     if report.left_out:

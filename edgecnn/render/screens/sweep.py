@@ -9,7 +9,7 @@ from edgecnn.errors.wording import counted, first_of
 from edgecnn.judging.judgement import learned_result
 from edgecnn.render import figures
 from edgecnn.render.columns import COLUMN, legend
-from edgecnn.render.sentences import gate_line, unmeasured_note
+from edgecnn.render.sentences import dropped_lines, gate_line, unmeasured_note
 from edgecnn.render.terminal import VERDICT_STYLE, show_lines, show_rows
 from edgecnn.render.wording import duration_range_text, duration_text
 from edgecnn.sweeps.boards import BOARDS_NEEDED, KinRace, boards_line
@@ -161,6 +161,7 @@ def fleet_lines(fleet: FleetReport) -> Iterator[str]:
     yield from (
         f"  since {cell.since.made_at[:10]}: {cell.name}: {_change_text(cell, cell.since)}" for cell in fleet.cells if cell.since
     )
+    yield from (f"  {line}" for line in dropped_lines(cell.gates_dropped for cell in fleet.cells))
     yield from (f"  failed: {cell.name}: {cell.error}" for cell in fleet.cells if cell.state == "failed")
     waiting = [cell.name for cell in fleet.cells if cell.state != "finished"]
     if waiting:
