@@ -57,7 +57,10 @@ def multi_label_figures(
     if name not in answers or split not in labels or labels[split].ndim != 2:
         return None
     baseline = None if name == subject.reference else answers.get(subject.reference)
-    return multi_label_accuracy(answers[name], labels[split], required_thresholds(subject.answering[name]), split, baseline)
+    thresholds = required_thresholds(subject.answering[name])
+    if set(subject.classes) < set(thresholds):  # only the labels that another build has too
+        thresholds = {label: thresholds[label] for label in subject.classes}
+    return multi_label_accuracy(answers[name], labels[split], thresholds, split, baseline)
 
 
 def map_drop(answers: Answers, labels: Any, kit: KitRef, baseline: Answers) -> float:

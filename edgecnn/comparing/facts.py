@@ -121,6 +121,7 @@ class Pairing(Value):
     """Images in HEAD's test split."""
     relabelled: int = 0
     """Common images whose label differs; HEAD's labels count for both sides."""
+    multi_label: bool = Field(default=False, exclude_if=lambda is_multi_label: not is_multi_label)
     only_head: tuple[str, ...] = ()
     """Classes that BASE does not have. Their images are not compared."""
     only_base: tuple[str, ...] = ()
@@ -138,7 +139,12 @@ class Pairing(Value):
             for side, names in ((head, self.only_head), (base, self.only_base))
             if names
         ]
-        classes = f"; the images show only classes that both builds have ({' and '.join(alone)})" if alone else ""
+        shown = (
+            "only labels that both builds have count"
+            if self.multi_label
+            else "the images show only classes that both builds have"
+        )
+        classes = f"; {shown} ({' and '.join(alone)})" if alone else ""
         return (
             f"accuracy is compared on the {counted(self.images, 'image')} that both test splits hold "
             f"({self.base_images:,} in {base}, {self.head_images:,} in {head}){classes}{labels}"

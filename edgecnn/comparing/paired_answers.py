@@ -49,9 +49,9 @@ class CommonImages:
     groups: NDArray[Any] | None
     """Group of each pair, (pairs,), from HEAD, else from BASE."""
     only_head: tuple[str, ...] = ()
-    """Classes that BASE does not have. None of the pairs shows one of them."""
+    """Classes that BASE does not have. None of the pairs shows one of them, unless images have several labels."""
     only_base: tuple[str, ...] = ()
-    """Classes that HEAD does not have. None of the pairs shows one of them."""
+    """Classes that HEAD does not have."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,10 +81,13 @@ class PairedAnswers:
         return self.images if self.common is None else self.common.base_pixels
 
     def common_answers(self) -> PairedAnswers:
-        """Return the predictions on the images in both test splits, in one order, with HEAD's labels."""
+        """Return the predictions on the images in both test splits, in one order, with HEAD's labels.
+
+        Of multi-label builds, only the labels that both have remain.
+        """
         if self.common is None:
             return self
-        names = self.common_classes or self.names
+        names, labels = self.common_classes or self.names, self.labels[self.common.head]
         head, base = (
             replace(
                 answers,
@@ -94,16 +97,29 @@ class PairedAnswers:
             )
             for answers, rows in ((self.head, self.common.head), (self.base, self.common.base))
         )
-        return replace(self, head=head, base=base, labels=self.labels[self.common.head], names=names, common=None)
+        if labels.ndim == 2:
+            columns = self._common_columns()
+            head, base = (replace(answers, logits=answers.logits[:, columns]) for answers in (head, base))
+            names, labels = tuple(names[column] for column in columns), labels[:, columns]
+        return replace(self, head=head, base=base, labels=labels, names=names, common=None)
+
+    def _common_columns(self) -> list[int]:
+        """Return the columns of multi-label images whose labels both sides have. HEAD's labels come first in every array."""
+        assert self.common is not None
+        return [column for column, name in enumerate(self.names) if name not in self.common.only_head]
 
     @property
     def pairing(self) -> Pairing | None:
         """The pairing of images; None if the splits are the same."""
         if self.common is None:
             return None
-        differ = self.labels[self.common.head] != self.common.base_labels[self.common.base]
+        head, base = self.labels[self.common.head], self.common.base_labels[self.common.base]
+        if is_multi_label := head.ndim == 2:
+            head, base = (labels[:, self._common_columns()] for labels in (head, base))
+        differ = head != base
         return Pairing(
             images=len(differ),
+            multi_label=is_multi_label,
             base_images=len(self.common.base_labels),
             head_images=len(self.labels),
             relabelled=int(differ.reshape(len(differ), -1).any(axis=1).sum()),
@@ -132,13 +148,12 @@ def paired_answers(head: ShippedKit, base: ShippedKit, store: Store, names: tupl
 
     Images are paired by their source files, so the builds may differ in resolution, preprocessing, corrected labels and added
     images. An image that is in only one test split is ignored, and so is an image of a class that only one build has. Each
-    network still chooses among all of its own classes.
+    network still chooses among all of its own classes. Of multi-label builds, the labels that both have are compared.
 
     ``names``: names of ``head`` and ``base`` for readers.
 
     Raises:
-        Unavailable: one side was not evaluated with this store, the labels of multi-label builds differ, or no image of a common
-            class is in both test splits.
+        Unavailable: one side was not evaluated with this store, or no image of a common class is in both test splits.
         EdgecnnError: the store cannot be read.
     """
     ours, theirs = _test_split(head, store, names[0]), _test_split(base, store, names[1])
@@ -146,9 +161,9 @@ def paired_answers(head: ShippedKit, base: ShippedKit, store: Store, names: tupl
         raise Unavailable("one build is single-label, the other multi-label")
     classes = _Classes.of(head, base)
     if not classes.are_equal:
-        if ours.labels.ndim == 2:
-            raise Unavailable(f"multi-label builds are compared only if they have the same labels: {classes.difference(names)}")
-        theirs = replace(theirs, labels=classes.head_indices(theirs.labels))
+        if len(classes.only_head) == len(classes.head):
+            raise Unavailable(f"the builds have no class in common: {classes.difference(names)}")
+        theirs = replace(theirs, labels=classes.head_labels(theirs.labels))
     same = classes.are_equal and ours.shows_the_same_as(theirs)
     common = None if same else _common_images(ours, theirs, names, classes)
     if ours.labels.ndim == 1 and (ours.labels == UNLABELLED).any():
@@ -204,11 +219,15 @@ class _Classes(NamedTuple):
         parts = [f"only {side} has {first_of([repr(name) for name in only], 3)}" for side, only in sides if only]
         return " and ".join(parts) or "they are in another order"
 
-    def head_indices(self, base_labels: NDArray[Any]) -> NDArray[np.int64]:
-        """Return BASE's labels as indices into ``all``; unlabelled images stay unlabelled."""
+    def head_labels(self, base_labels: NDArray[Any]) -> NDArray[Any]:
+        """Return BASE's labels as indices into ``all``, or with a column for each class of ``all``. Unlabelled images stay so."""
         import numpy as np
 
         indices = np.array([self.all.index(name) for name in self.base], np.int64)
+        if base_labels.ndim == 2:
+            labels = np.zeros((len(base_labels), len(self.all)), base_labels.dtype)
+            labels[:, indices] = base_labels
+            return labels
         return np.where(base_labels == UNLABELLED, UNLABELLED, indices[base_labels])
 
     def align_with_head(self, base: Answers) -> Answers:
@@ -245,7 +264,8 @@ def _common_images(ours: _Split, theirs: _Split, names: tuple[str, str], classes
                 f"build {name} again to pair them by source image"
             )
     row_in_base = _first_rows(theirs)
-    alone = {classes.all.index(name) for name in (*classes.only_head, *classes.only_base)}
+    is_multi_label = ours.labels.ndim == 2  # then an image may show classes that both have beside others
+    alone = {classes.all.index(name) for name in (*classes.only_head, *classes.only_base) if not is_multi_label}
     pairs = [
         (row, row_in_base[source])
         for source, row in _first_rows(ours).items()
@@ -276,15 +296,22 @@ def _first_rows(split: _Split) -> dict[str, int]:
 
 
 def accuracy_of_side(
-    answers: Answers, labels: NDArray[Any], shipped: ShippedKit, base: Answers | None = None
+    answers: Answers, labels: NDArray[Any], names: Sequence[str], shipped: ShippedKit, base: Answers | None = None
 ) -> Accuracy | MultiLabelAccuracy:
-    """Return the accuracy of one side's predictions, and its drop against ``base``. ``shipped``: the kit of this side.
+    """Return the accuracy of one side's predictions, and its drop against ``base``.
+
+    ``names``: of the classes, in the order of logits. Multi-label columns of another build are ignored. ``shipped``: this side.
 
     Raises EdgecnnError: see ``accuracy`` and ``multi_label_accuracy``.
     """
     if labels.ndim == 1:
         return accuracy(answers, labels, "test", base)
-    return multi_label_accuracy(answers, labels, required_thresholds(shipped.kit), "test", base)
+    required = required_thresholds(shipped.kit)
+    columns = [column for column, name in enumerate(names) if name in required]
+    own, other = (side and replace(side, logits=side.logits[:, columns]) for side in (answers, base))
+    assert own is not None
+    thresholds = {names[column]: required[names[column]] for column in columns}
+    return multi_label_accuracy(own, labels[:, columns], thresholds, "test", other)
 
 
 def _test_split(shipped: ShippedKit, store: Store, name: str) -> _Split:

@@ -196,15 +196,15 @@ def _difference(names: tuple[str, str], base: _ComparedFolder, head: _ComparedFo
     """Return the fields of the paired accuracy. ``names``: the candidate of HEAD and that of BASE."""
     sides = _side(head, names[0], kits), _side(base, names[1], kits)
     both = paired_answers(*sides, kits.store, names=(head.label, base.label))
-    labels = (both.labels, both.base_labels)
-    for build, own, answers, side, own_labels in zip((head, base), names, (both.head, both.base), sides, labels, strict=True):
+    known = ((both.head, both.labels, both.names), (both.base, both.base_labels, both.common_classes or both.names))
+    for build, own, side, (answers, own_labels, classes) in zip((head, base), names, sides, known, strict=True):
         facts = build.facts(own)
         reported = None if facts is None else facts.multi_label or facts.test
-        stored = accuracy_of_side(answers, own_labels, side)
+        stored = accuracy_of_side(answers, own_labels, classes, side)
         if reported is None or abs(_estimate(reported) - _estimate(stored)) > 0.5 / len(own_labels):
             raise Unavailable(f"the stored predictions of {build.label} do not give the accuracy in its report")
     common = both.common_answers()
-    measured = accuracy_of_side(common.head, common.labels, sides[0], common.base)
+    measured = accuracy_of_side(common.head, common.labels, common.names, sides[0], common.base)
     emulated = Fidelity.EMULATED in (both.head.fidelity, both.base.fidelity)
     return {
         "drop_pp": measured.drop_pp,

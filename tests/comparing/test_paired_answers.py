@@ -92,7 +92,33 @@ def test_classes_in_another_order_are_matched_by_name() -> None:
     classes = _Classes(head=("a", "b", "c"), base=("c", "a", "b"))
     base = Answers(candidate="x", logits=np.array([[3, 1, 2]], np.float32), pixels="p", machine="m")
     assert classes.align_with_head(base).logits.tolist() == [[1, 2, 3]]
-    assert classes.head_indices(np.array([0, 1, 2, -1])).tolist() == [2, 0, 1, -1]
+    assert classes.head_labels(np.array([0, 1, 2, -1])).tolist() == [2, 0, 1, -1]
+
+
+def test_multi_label_builds_are_compared_on_the_labels_that_both_have() -> None:
+    classes = _Classes(head=("dusty", "torn", "wet"), base=("wet", "scratched", "dusty"))
+    ours, theirs = np.array([[1, 0, 1], [0, 1, 0]], np.uint8), np.array([[1, 1, 0], [0, 1, 0]], np.uint8)
+    logits = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
+    sources = ("a.png", "b.png")
+    head_split = _Split("p", ours, None, Path("head.npy"), sources)
+    base_split = _Split("p", classes.head_labels(theirs), None, Path("base.npy"), sources)
+    base = classes.align_with_head(Answers(candidate="x", logits=logits, pixels="p", machine="m"))
+    answers = PairedAnswers(
+        head=Answers(candidate="x", logits=-logits, pixels="p", machine="m"),
+        base=base,
+        labels=ours,
+        names=classes.head,
+        images=Path("head.npy"),
+        common=_common_images(head_split, base_split, ("HEAD", "BASE"), classes),
+        common_classes=classes.all,
+    )
+    common = answers.common_answers()
+    assert common.names == ("dusty", "wet")
+    assert common.labels.tolist() == [[1, 1], [0, 0]]
+    assert (common.head.logits.tolist(), common.base.logits.tolist()) == ([[-1, -3], [-4, -6]], [[3, 1], [6, 4]])
+    assert answers.pairing == Pairing(
+        images=2, base_images=2, head_images=2, relabelled=1, multi_label=True, only_head=("torn",), only_base=("scratched",)
+    )
 
 
 def test_builds_of_another_resolution_are_paired_by_source_image(tmp_path: Path) -> None:
