@@ -23,6 +23,7 @@ from edgecnn.errors.data import (
     DATA_FOLDER_MISSING,
     DATA_FOLDER_UNREADABLE,
     DATA_NOT_A_FOLDER,
+    LINK_LEADS_OUT,
     name_not_unicode,
 )
 from edgecnn.errors.wording import counted, no_unicode
@@ -30,7 +31,7 @@ from edgecnn.runner.causes import count_images, is_image_name, is_left_behind, i
 from edgecnn.runner.machine.environment import available_cores
 from edgecnn.store.disk import stamp_from, write_text_atomically
 from edgecnn.store.failures import named_failures
-from edgecnn.values.dataset import SkippedBecause, SkippedImages
+from edgecnn.values.dataset import LinkedImages, SkippedBecause, SkippedImages
 from edgecnn.values.stage import Progress
 
 QUIET_FOR_S: Final = 1.0
@@ -70,11 +71,56 @@ def process_on_every_core(
             raise
 
 
-class ListingProgress:
-    """Count listed files, report the count if the listing takes long, and collect skipped images."""
+class OutwardLinks:
+    """Links in a data folder that lead out of it. They are counted, or refused.
 
-    def __init__(self, tell: Progress) -> None:
+    ``refuse``: whether the first one is an error.
+    """
+
+    def __init__(self, *, refuse: bool = False) -> None:
+        self._refuse = refuse
+        self._images = Counter[str]()
+        self._real = dict[str, str]()
+
+    def real(self, folder: str) -> str:
+        """Return the path of a folder without links. Each folder is looked up once."""
+        if folder not in self._real:
+            self._real[folder] = os.path.realpath(folder)
+        return self._real[folder]
+
+    def leads_out(self, target: str, root: Path) -> bool:
+        """Whether a path without links is outside the folder ``root``."""
+        inside = self.real(str(root))
+        return target != inside and not target.startswith(f"{inside.rstrip(os.sep)}{os.sep}")
+
+    def take(self, path: Path, target: str) -> None:
+        """Count a file that is ``target`` outside the data folder. Raises LINK_LEADS_OUT: such links are refused."""
+        if self._refuse:
+            raise LINK_LEADS_OUT(path=path, target=target)
+        if is_image_name(path.name):
+            self._images[os.path.dirname(target)] += 1  # noqa: PTH120 - faster than pathlib, for each of 100,000 images
+
+    def take_listed(self, path: Path, root: Path) -> None:
+        """Count a file if links in its path lead out of ``root``, and not the path itself. Raises LINK_LEADS_OUT: refused."""
+        folder, name = os.path.split(path)
+        target = os.path.realpath(path) if path.is_symlink() else f"{self.real(folder)}{os.sep}{name}"
+        if self.leads_out(target, root) and Path(os.path.normpath(path)).is_relative_to(os.path.normpath(root)):
+            self.take(path, target)
+
+    @property
+    def images(self) -> LinkedImages | None:
+        """The images that were counted; None if there are none."""
+        if not self._images:
+            return None
+        return LinkedImages(images=self._images.total(), folder=os.path.commonpath(self._images))
+
+
+class ListingProgress:
+    """Count listed files, report the count if the listing takes long, and collect skipped images and links that lead out."""
+
+    def __init__(self, tell: Progress, links: OutwardLinks | None = None) -> None:
         self._tell = tell
+        self.links = links or OutwardLinks()
         self._count = 0
         self._is_reported = False
         self.contents: dict[Path, FolderContent] = {}
@@ -131,17 +177,20 @@ class ListingProgress:
             self._tell.step(_LISTING, self._count, self._count, "files")
 
 
-def stamps_in(folder: Path, progress: ListingProgress) -> list[str]:
+def stamps_in(folder: Path, progress: ListingProgress, root: Path | None = None) -> list[str]:
     """Return the stamps of all files under ``folder`` and its sub-folders, sorted; paths are relative to it.
+
+    ``root``: the data folder, from which links may lead out; None: they are not looked for.
 
     A stamp holds path, size, mtime_ns, inode and ctime_ns, separated by slashes. A file that cannot be stamped, such as a broken
     link, has a size of -1.
 
-    Raises DATA_FOLDER_UNREADABLE: a folder cannot be listed, or is nested too deeply for this process.
+    Raises DATA_FOLDER_UNREADABLE: a folder cannot be listed, or is nested too deeply for this process. LINK_LEADS_OUT: see
+    ``OutwardLinks``.
     """
     stamps: list[str] = []
     try:
-        _Walk(stamps, progress).into(folder, "", frozenset())
+        _Walk(stamps, progress, root).into(folder, "", frozenset())
     except RecursionError as error:
         raise DATA_FOLDER_UNREADABLE(folder=folder, because="its folders are nested too deeply") from error
     stamps.sort()
@@ -216,9 +265,10 @@ def content_of(folder: Path, progress: ListingProgress) -> FolderContent:
 
 
 class _Walk:
-    def __init__(self, stamps: list[str], progress: ListingProgress) -> None:
+    def __init__(self, stamps: list[str], progress: ListingProgress, root: Path | None) -> None:
         self._stamps = stamps
         self._progress = progress
+        self._root = root
 
     def into(self, folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> None:
         # Listing an open folder spares the kernel a path lookup for every file, a sixth of the time.
@@ -235,6 +285,8 @@ class _Walk:
             raise DATA_FOLDER_UNREADABLE(folder=folder, because=system_reason(error)) from error
 
     def _list(self, handle: int, folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> None:
+        links, root = self._progress.links, self._root
+        is_outside = root is not None and links.leads_out(links.real(str(folder)), root)
         with os.scandir(handle) as entries:
             for entry in entries:
                 name = entry.name
@@ -250,6 +302,8 @@ class _Walk:
                 except OSError:
                     facts = None
                 self._stamps.append(stamp_of(f"{prefix}{name}", facts))
+                if root is not None and facts is not None and (is_outside or entry.is_symlink()):
+                    links.take_listed(folder / name, root)
 
 
 class Stamped(NamedTuple):

@@ -121,6 +121,8 @@ def _file_findings(facts: DataInspection) -> Iterator[Finding]:
     if facts.ignored:
         names = ", ".join(f"{name}/" for name in facts.ignored)
         yield _finding("ignored", f"ignored, because neither a class folder nor a split folder: {names}")
+    if facts.links_out is not None:
+        yield _finding("links-out", f"{facts.links_out.sentence}; a build reads them (--set data.links=refuse: it does not)")
     of_tools = [skipped for skipped in facts.skipped_images if skipped.why == "left by a tool"]
     unlisted = [skipped for skipped in facts.skipped_images if skipped.why == "not in the list"]
     others = [skipped for skipped in facts.skipped_images if skipped not in (*of_tools, *unlisted)]
@@ -315,6 +317,7 @@ def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
         bytes=sum(max(0, parse_stamp("", stamp).bytes) for inside in files.stamps for stamp in inside),
         ignored=files.layout.ignored,
         skipped_images=files.layout.skipped_images,
+        links_out=files.layout.links_out,
         findings=(),
         seconds=0.0,
         **_inspection_facts(usable, fingerprints, roles, tell),

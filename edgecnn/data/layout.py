@@ -31,7 +31,7 @@ from edgecnn.errors.usage import path_too_long
 from edgecnn.errors.wording import first_of, no_unicode
 from edgecnn.runner.causes import is_skipped
 from edgecnn.store.disk import lacks_home, user_path
-from edgecnn.values.dataset import SkippedImages
+from edgecnn.values.dataset import LinkedImages, SkippedImages
 from edgecnn.values.recipe import FolderReading
 
 _LISTS: Final = (".csv", ".parquet")
@@ -66,6 +66,8 @@ class Layout(NamedTuple):
     """The only split, if it is not the training split. Its images can be used if nothing is trained."""
     skipped_images: tuple[SkippedImages, ...] = ()
     """Files and folders with images that belong to no class."""
+    links_out: LinkedImages | None = None
+    """Images that are links to files outside the folder; None if there are none."""
 
     @property
     def unused(self) -> str:

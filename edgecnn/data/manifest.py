@@ -20,6 +20,7 @@ from edgecnn.data.division import groups_by_path
 from edgecnn.data.files import (
     Fact,
     ListingProgress,
+    OutwardLinks,
     Stamped,
     digest_of_stamps,
     index_file_for,
@@ -51,7 +52,7 @@ from edgecnn.values.dataset import SPLIT_ROLES, UNLABELLED, DataManifest, DataSu
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress, digest_of
 
-_REVISION: Final = 6
+_REVISION: Final = 7
 """Raise this number when the same files get other roles, or a summary gets more fields. Older summaries are then replaced."""
 _NEW_KEYS: Final = ("group_by", "folders", "path_column", "label_column", "label_separator", "path_suffix", "image_root")
 
@@ -82,7 +83,8 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress, fold: Fold | None
     if (stored := _stored_summary(summary_file, state, tell)) is not None:
         return stored
     listed, is_lasting = read_files(files, cache, tell)
-    summary = _summarize_folder(choice, files.layout, listed, cache, fold).model_copy(update={"root": root})
+    summary = _summarize_folder(choice, files.layout, listed, cache, fold)
+    summary = summary.model_copy(update={"root": root, "links_out": files.layout.links_out})
     if is_lasting:
         _store_summary(summary_file, state, summary)
     return summary
@@ -116,7 +118,7 @@ class Files(NamedTuple):
         folders = [f"{folder.part}/{folder.label}/{folder.path}" for folder in layout.folders]
         tables = [table for table in (layout.groups, layout.labels) if table is not None]
         cells = [[json.dumps(cell) for cell in sorted(table.items())] for table in tables]
-        names, unused = stated_names(classes, layout.classes) or (), [layout.unused]
+        names, unused = stated_names(classes, layout.classes) or (), [layout.unused, str(layout.links_out)]
         return digest_of_stamps([folders, layout.classes, unused, [pillow_version()], names, *self.stamps, *cells])
 
 
@@ -128,10 +130,11 @@ def list_files(choice: DataChoice, cache: Path, tell: Progress) -> Files:
 
     Raises EdgecnnError: an error of ``errors.data``, if the path cannot be used.
     """
-    progress = ListingProgress(tell)
+    progress = ListingProgress(tell, OutwardLinks(refuse=choice.links == "refuse"))
     source, layout, stamps = data_files(Reading(choice, cache, progress, tell))
     progress.finish()
-    return Files(layout._replace(skipped_images=progress.skipped_under(layout.root)), stamps, source, choice.group_by)
+    layout = layout._replace(skipped_images=progress.skipped_under(layout.root), links_out=progress.links.images)
+    return Files(layout, stamps, source, choice.group_by)
 
 
 def read_files(listing: Files, cache: Path, tell: Progress) -> tuple[Listed, bool]:

@@ -103,6 +103,7 @@ def write_role_folders(choice: DataChoice, out: Path, cache: Path, tell: Progres
         linked=link,
         skipped=summary.skipped,
         copies=summary.copies,
+        links_out=summary.links_out,
     )
 
 

@@ -90,6 +90,12 @@ DATA_FOLDER_UNREADABLE = ErrorRow(
     "{because}",
     "make the folder readable for this user, or pass another folder",
 )
+LINK_LEADS_OUT = ErrorRow(
+    "link-leads-out",
+    "{path} is a link to {target}",
+    "that is outside the data folder, and data.links is refuse",
+    "copy the file into the folder, or allow such links: --set data.links=follow",
+)
 NO_CLASS_FOLDERS = ErrorRow(
     "no-class-folders", "{folder} has no class folders", "{because}", "{hint}", kind=NoClassFolders, also=("files",)
 )

@@ -149,6 +149,20 @@ class SkippedImages(Value):
     why: SkippedBecause
 
 
+class LinkedImages(Value):
+    """Images of a data folder that are links to files outside it, as DVC and similar tools make them."""
+
+    images: int
+    folder: str
+    """The innermost folder that holds all of these files."""
+
+    @property
+    def sentence(self) -> str:
+        """How many images, and where they are."""
+        are = plural(self.images, "image is a link to a file", "images are links to files")
+        return f"{self.images:,} {are} outside this folder, in {self.folder}"
+
+
 class RoleSummary(Value):
     """Summary of one role's images, enough to compare two builds."""
 
@@ -198,6 +212,7 @@ class DataSummary(Value):
     """Roles that are a complete split of the user's; the others are drawn."""
     multi_label: bool = Field(default=False, exclude_if=lambda multi_label: not multi_label)
     """Whether each image has any number of labels, listed in ``classes``, instead of one class."""
+    links_out: LinkedImages | None = Field(default=None, exclude_if=lambda links: links is None)
 
     @property
     def training_photographs(self) -> int:
@@ -313,6 +328,8 @@ class DataDivision(Value):
     """Files that are not readable images, with the reason."""
     copies: tuple[str, ...]
     """Excluded: the same bytes are in another split or class."""
+    links_out: LinkedImages | None = Field(default=None, exclude_if=lambda links: links is None)
+    """Images that came from outside the divided folder; None if there are none."""
 
 
 class ClassCount(Value):
@@ -380,7 +397,7 @@ class Finding(Value):
 
     kind: Literal[
         "leak", "contradiction", "copies", "alike", "unreadable", "imbalance", "names", "roles", "stored-turned", "animated",
-        "transparent", "wide-pixels", "mixed-modes", "ignored", "skipped", "marked-class", "one-pixel", "cut-off",
+        "transparent", "wide-pixels", "mixed-modes", "ignored", "skipped", "marked-class", "one-pixel", "cut-off", "links-out",
     ]  # fmt: skip
     serious: bool
     sentence: str
@@ -434,6 +451,7 @@ class DataInspection(Value):
     """Folders next to the classes or splits that are neither."""
     skipped_images: tuple[SkippedImages, ...] = Field(default=(), exclude_if=lambda skipped: not skipped)
     """Hidden folders, folders of tools, and images outside the class folders."""
+    links_out: LinkedImages | None = Field(default=None, exclude_if=lambda links: links is None)
     findings: tuple[Finding, ...]
     seconds: float
     contact_sheet: str | None = None

@@ -25,7 +25,7 @@ from edgecnn.data.formats.archive import (
     unpacked_folder,
 )
 from edgecnn.data.formats.csv_cells import READERS
-from edgecnn.data.formats.idx import idx_layout, is_idx
+from edgecnn.data.formats.idx import idx_layout, is_idx, pairs_in
 from edgecnn.data.formats.ilsvrc import flat_imagenet, flat_layout
 from edgecnn.data.formats.label_files import EDGE_IMPULSE, Inside, LabelFiles, is_json_labels
 from edgecnn.data.formats.published import PREFIX, is_published, published_folder, published_order
@@ -179,11 +179,20 @@ def _imagenet_files(path: Path, reading: Reading) -> tuple[Layout, Stamps] | Non
     return None if flat is None else flat_layout(flat, reading.progress, trains=reading.choice.train)
 
 
+def _idx_files(path: Path, reading: Reading) -> tuple[Layout, Stamps]:
+    for pair in pairs_in(path).values():
+        for file in pair:
+            reading.progress.links.take_listed(file, path)
+    return _with_stamps(idx_layout(path, reading.cache, reading.tell), reading)
+
+
 def _archives_layout(path: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
     """Read a folder of archives, each a class, a split or a shard; None if the folder has other images."""
     archives = _archives_in(path)
     if not archives:
         return None
+    for archive in archives.values():
+        reading.progress.links.take_listed(archive, path)
     names = [archive.name for archive in list(archives.values())[:_NAMED]]
     reading.tell.note(f"{path}: unpacks {', '.join(names)}{' …' if len(archives) > _NAMED else ''}")
     if reading.is_labelled and (lists := Inside.of(path).lists):
@@ -250,7 +259,7 @@ def _class_folders(path: Path, reading: Reading) -> tuple[Layout, Stamps]:
 
 
 def _with_stamps(layout: Layout, reading: Reading) -> tuple[Layout, Stamps]:
-    return layout, [stamps_in(layout.root / folder.path, reading.progress) for folder in layout.folders]
+    return layout, [stamps_in(layout.root / folder.path, reading.progress, layout.root) for folder in layout.folders]
 
 
 def _is_dir(text: str) -> bool:
@@ -275,7 +284,7 @@ FORMATS: Final = (
     ),
     DataFormat("", "folder", "skips", False, _is_dir, _imagenet_files),
     DataFormat("a folder of IDX files", "folder", "refuses", True, lambda text: is_idx(Path(text)),
-               lambda path, reading: _with_stamps(idx_layout(path, reading.cache, reading.tell), reading)),
+               _idx_files),
     DataFormat("a folder of archives", "folder", "reads", False, _is_dir, _archives_layout),
     DataFormat("a folder of images with a label file", "folder", "skips", False, _is_dir, _files_of_label_file),
     DataFormat("a folder with a sub-folder a class", "folder", "reads", False, lambda text: True, _class_folders),

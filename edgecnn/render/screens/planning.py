@@ -215,9 +215,10 @@ def _runtime_lines(resolved: Resolved) -> list[str]:
 
 
 def _unused_file_lines(data: DataSummary) -> list[str]:
-    """Return how many files are skipped, with the first names."""
+    """Return how many files are skipped, with the first names, and how many are links to other folders."""
     left = (("skipped", data.skipped), ("skipped copies of other images", data.copies))
-    return [f"{what}: {len(names)}: {first_of(names, 3)}" for what, names in left if names]
+    lines = [f"{what}: {len(names)}: {first_of(names, 3)}" for what, names in left if names]
+    return lines + ([] if data.links_out is None else [f"links: {data.links_out.sentence}"])
 
 
 SCHEMA_LINE = 'schema = "edgecnn.recipe/2"'
@@ -436,6 +437,8 @@ def division_lines(division: DataDivision) -> Iterator[str]:
     for what, left in (("unusable", division.skipped), ("copies of other images", division.copies)):
         if left:
             yield f"  skipped ({what}): {len(left):,}: {first_of(left, _NAMED)}"
+    if division.links_out is not None:
+        yield f"  {division.links_out.sentence}; {division.out} {'links to' if division.linked else 'has copies of'} these files"
 
 
 def preview_lines(preview: AugmentationPreview) -> Iterator[str]:
