@@ -120,18 +120,20 @@ def test_a_file_that_cannot_be_read_is_an_error_and_the_others_are_still_answere
     assert last["unreadable"][1]["because"] == "unsupported image format (supported: JPEG, PNG, WebP, BMP, TIFF, GIF, PPM, AVIF)"
 
 
-def test_the_lines_that_the_how_to_shows_run_in_a_program(onnx_kit: Path) -> None:
-    page = (ROOT / "docs/howto/use-a-bundle.md").read_text(encoding="utf-8")
+def test_the_program_that_the_how_to_shows_runs_as_shown_and_leaves_the_bundle_as_it_was(onnx_kit: Path, tmp_path: Path) -> None:
+    page = (ROOT / "docs/howto/use-a-kit-in-a-program.md").read_text(encoding="utf-8")
     program = next(block for block in re.findall(r"^```python\n(.*?)^```", page, re.M | re.S) if "runner.classifier" in block)
+    ((kit, arguments),) = re.findall(r"^PYTHONPATH=(\S+) python3 (.*)$", page, re.M)
     assert len([line for line in program.splitlines() if line.strip()]) == 4
-    program = program.replace("bundle/kits/onnxruntime-int8", str(onnx_kit)).replace(
-        "photo.jpg", str(onnx_kit / "golden/photo.jpg")
-    )
-    done = subprocess.run(
-        [sys.executable, "-B", "-c", program], cwd=onnx_kit, env={**os.environ, "PYTHONPATH": ""}, capture_output=True, text=True
-    )
+    (tmp_path / "classify.py").write_text(program, encoding="utf-8")
+    shutil.copy(onnx_kit / "golden/photo.jpg", tmp_path)
+    shutil.copytree(onnx_kit, tmp_path / kit, ignore=shutil.ignore_patterns("__pycache__"))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {"PYTHONPATH": kit}
+    command = [sys.executable, *arguments.split()]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["class"] * 4
+    assert list(tmp_path.rglob("__pycache__")) == []
 
 
 def test_the_two_halves_of_predict_give_what_it_gives(folder: Path) -> None:
