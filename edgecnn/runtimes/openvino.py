@@ -159,6 +159,8 @@ class OpenVinoBackend(Backend):
     session_module = "openvino_cpu"
     reads_onnx = True
     fp32_options: Mapping[str, str] = F32
+    exact_options: Mapping[str, str] = {"LP_TRANSFORMS_MODE": "NO"}
+    """Computes quantized layers in fp32. Source: ``enable_lp_transformations`` of OpenVINO's internal_properties.hpp."""
     builder: str | None = None
     learned: Scheme | None = UNSIGNED
 

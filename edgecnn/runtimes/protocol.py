@@ -169,6 +169,11 @@ class Backend(Protocol):
         """Session options for fp32 on every processor."""
 
     @property
+    def exact_options(self) -> Mapping[str, str]:
+        """Session options with which no sum of 8-bit products saturates. Empty if the candidates' own options ensure it."""
+        return {}
+
+    @property
     def builder(self) -> str | None:
         """The module that builds an engine from the kit's ONNX on a device; None: no engine is needed."""
 

@@ -48,7 +48,7 @@ class QuantizeStage(Stage):
     """
 
     kind: ClassVar[str] = "quantize"
-    revision: ClassVar[int] = 10
+    revision: ClassVar[int] = 11
 
     candidate: Candidate
     images: NonNegativeInt

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.limits import PROCESS_LIMIT, process_limit
@@ -66,12 +67,14 @@ _COMMAND = "ulimit {limit} && exec {python} -m edgecnn {words}"
     ("limit", "words"),
     [
         ("-v 2000000", "train --arch lenet-5 --set train.epochs=1"),
-        ("-v 2000000", "plan --model model.onnx --data photos"),
+        ("-v 2000000", "plan --model model.pt --data photos --set model.resolution_px=32"),
         ("-f 16", "train --arch lenet-5 --set train.epochs=1"),
     ],
 )
 def test_a_command_under_a_limit_names_it(tmp_path: Path, limit: str, words: str) -> None:
-    (tmp_path / "model.onnx").write_bytes(b"\x08\x0a")
+    torch.jit.trace(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 2)), torch.zeros(1, 3, 32, 32)).save(
+        tmp_path / "model.pt"
+    )
     fill(tmp_path / "photos", {"cat": 12, "dog": 12})
     command = _COMMAND.format(limit=limit, python=sys.executable, words=words)
     environment = {

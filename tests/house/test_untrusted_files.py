@@ -21,7 +21,7 @@ SANDBOX = "only in a process that hosts.sandbox started"
 OURS = "a file that this build made"
 BOUNDED = "a bounded directory of names; contents are not parsed, or only up to a limit"
 KNOWN = {
-    "bundle/answering.py": SANDBOX,
+    "bundle/kit_answers.py": SANDBOX,
     "bundle/opening.py": "a bundle's zip: the size of its directory is checked first, and contents are never decompressed",
     "bundle/publishing.py": OURS,
     "data/composing.py": "images of a data set",

@@ -7,11 +7,15 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.graph import GOLDEN_NOT_TELLING
-from edgecnn.runtimes.checks import LEAST_TOLERANCE, golden_logits, least_tolerance
+from edgecnn.runtimes.checks import LEAST_TOLERANCE, golden_logits, least_tolerance, logits_of_files
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.model_file import LOGITS_TOLERANCE, ModelFile
+from edgecnn.values.profile import Environment
 from tests.graph.trunks import NORMALIZATION, prepared
 from tests.runtimes.made import CANDIDATES, made
+
+AVX2_ALONE = Environment(conditions={"isa": "avx2"}, observed={"architecture": "x86_64"})
+WITH_VNNI = Environment(conditions={"isa": "avx2 avx512_vnni"}, observed={"architecture": "x86_64"})
 
 
 @pytest.mark.parametrize("candidate", sorted(CANDIDATES))
@@ -24,7 +28,10 @@ def test_swapped_channels_lie_outside_every_candidates_tolerance(candidate: str)
 
 
 @pytest.mark.parametrize("candidate", sorted(CANDIDATES))
-def test_the_tolerance_never_falls_below_what_other_machines_need(candidate: str, tmp_path: Path) -> None:
+def test_the_tolerance_never_falls_below_what_other_machines_need(
+    candidate: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgecnn.runtimes.checks._this_processor", lambda: WITH_VNNI)
     (tmp_path / "golden").mkdir()
     pixels = np.load(prepared() / "golden" / "pixels.npy")
     np.save(tmp_path / "golden" / "pixels.npy", np.repeat(pixels[..., :1], 3, axis=3))
@@ -49,6 +56,25 @@ def test_a_twin_answers_for_a_model_that_cannot_run_here(tmp_path: Path) -> None
     shutil.copytree(made("onnxruntime-int8"), tmp_path / "made" / "twin")
     golden = golden_logits(tmp_path / "made", prepared(), NORMALIZATION, CANDIDATES["onnxruntime-int8"])
     assert np.array_equal(golden.logits, np.load(made("onnxruntime-int8") / "golden_logits.npy"))
+
+
+def test_openvino_int8_for_a_device_that_adds_exactly_has_exact_golden_logits_and_passes_here_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    full_range, folder = CANDIDATES["openvino-int8"], made("openvino-int8")
+    pixels = np.load(prepared() / "golden" / "pixels.npy")
+    model = ModelFile.model_validate_json((folder / "model.json").read_text())
+    by_kernels = logits_of_files(folder, model, pixels, NORMALIZATION)
+    golden = {}
+    for name, processor in (("avx2", AVX2_ALONE), ("vnni", WITH_VNNI)):
+        monkeypatch.setattr("edgecnn.runtimes.checks._this_processor", lambda processor=processor: processor)
+        golden[name] = golden_logits(folder, prepared(), NORMALIZATION, full_range)
+    assert np.array_equal(golden["vnni"].logits, by_kernels), "kernels that add exactly are used as they are"
+    exact = model.session.model_copy(update={"options": {**model.session.options, "LP_TRANSFORMS_MODE": "NO"}})
+    in_float = logits_of_files(folder, model.model_copy(update={"session": exact}), pixels, NORMALIZATION)
+    assert np.array_equal(golden["avx2"].logits, in_float)
+    away = np.abs(by_kernels - in_float).max() / np.ptp(in_float)
+    assert golden["avx2"].tolerance >= 1.5 * away
 
 
 def test_a_model_that_answers_everything_alike_is_refused(tmp_path: Path) -> None:
