@@ -29,8 +29,9 @@ from edgecnn.devices.files import load_devices
 from edgecnn.errors.base import EXIT_MEANINGS, ErrorRow
 from edgecnn.judging.metrics import COMPARED, METRICS
 from edgecnn.models.catalogue import all_archs
+from edgecnn.render.figures import multiply_adds
 from edgecnn.render.page.words import OWN, SOURCES, Word
-from edgecnn.render.screens.networks import macs_text, percent
+from edgecnn.render.screens.networks import percent
 from edgecnn.values.arch import listed
 from edgecnn.values.device import Accelerator, Device, FactsOnly, Match, Memory, Processor, RuntimeFacts
 from edgecnn.values.recipe import Recipe
@@ -127,7 +128,7 @@ def networks() -> str:
             f"`{spec.name}`",
             str(row.year),
             f"{row.parameters:,}",
-            macs_text(row.macs),
+            multiply_adds(row.macs),
             str(row.depth),
             f"{row.weights_mib:.1f}",
             f"{row.resolution_px} px",

@@ -173,8 +173,8 @@ def _filled_origins(completed: CompletedRecipe) -> dict[str, str]:
     spec = scaled_or_same(arch, recipe.model.scale, None, arch.resolution_px).spec
     changed = "channels are pruned" if recipe.surgery.pruned else "layers are exchanged"
     mode = mode_of(recipe.train, spec, weights)
-    by_mode, by_images = f"filled in: {_MODES[mode]}", f"filled in: {_MODES[mode]} on {count:,} training images"
-    epochs = by_images
+    by_mode = f"filled in: {_MODES[mode]}"
+    epochs = by_images = f"{by_mode} on {count:,} training images, with those for calibration"
     if completed.budget is not None:
         epochs = f"filled in: as many as fit into {completed.budget.minutes:g} minutes here"
     return {

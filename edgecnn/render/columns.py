@@ -122,7 +122,34 @@ def mark_legend(candidates: Sequence[CandidateFacts], columns: Sequence[Column])
     texts = [column.cell(facts).plain for facts in candidates for column in columns]
     marks = {**{MARKS[fidelity]: text for fidelity, text in figures.LEGEND.items()}, **figures.RACE_LEGEND}
     meanings = (meaning for mark, meaning in marks.items() if any(mark in text for text in texts))
-    return [*changed, *meanings, *_unchanged_note(candidates)]
+    return [*interval_notes(candidates, columns), *changed, *meanings, *_unchanged_note(candidates)]
+
+
+_OF_IMAGES: Final = ("top1", "drop_pp", "map", "map_drop_pp", "agreement")
+_OF_RUNS: Final = ("p50_ms", "p99_ms", "ratio_to_fp32")
+
+
+def interval_notes(candidates: Sequence[CandidateFacts], columns: Iterable[Column]) -> list[str]:
+    """Return the confidence of the intervals in these columns, and the number of images or runs behind them, in one line."""
+    shown = {column.name for column in columns}
+    images = {facts.answered.images for facts in candidates if facts.answered is not None}
+    runs = {facts.latency.runs for facts in candidates if facts.latency is not None and facts.latency.p50_ms is not None}
+    sides = ((_OF_IMAGES, images, "test image", "of"), (_OF_RUNS, runs, "process run", "over"))
+    parts = []
+    for names, counts, unit, preposition in sides:
+        if counts and (levels := list(filter(None, (_level_text(name, candidates) for name in names if name in shown)))):
+            least, most = min(counts), max(counts)
+            number = counted(most, unit) if least == most else f"{least:,} to {counted(most, unit)}"
+            parts.append(f"{listed(levels)} {preposition} {number}")
+    return [f"intervals: {'; '.join(parts)}"] if parts else []
+
+
+def _level_text(name: str, candidates: Sequence[CandidateFacts]) -> str:
+    """Return ``top-1 95 %``; empty if no candidate has an interval in the column."""
+    values = [value for facts in candidates if not facts.is_baseline and (value := COLUMN[name].cell(facts).value) is not None]
+    values = values or [value for facts in candidates if (value := COLUMN[name].cell(facts).value) is not None]
+    levels = sorted({value.confidence for value in values if value.confidence and value.low != value.high})
+    return f"{SHOWN[name].words} {' or '.join(map(figures.level, levels))}" if levels else ""
 
 
 def _unchanged_note(candidates: Sequence[CandidateFacts]) -> list[str]:

@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from edgecnn.errors.wording import counted, images_in
 from edgecnn.judging.metrics import Metric, Unit, reciprocal_of_p50
@@ -85,14 +85,21 @@ _SIGNS: Mapping[str, tuple[float, str, str, str]] = {
 """By unit: factor, sign, and the text after the estimate and after the interval."""
 
 
+_MORE_DIGITS: Final = 2
+
+
 def interval_text(interval: Interval | None, unit: str, digits: int) -> FigureText:
     """Return a figure with its interval, such as '+0.31 [-0.12, +0.75] pp', or a dash.
 
-    Exact numbers, and estimates without a confidence, have no interval.
+    Exact numbers, and estimates without a confidence, have no interval. A narrow interval has more digits, up to
+    ``_MORE_DIGITS``, so that its ends differ: 99.96 % and 100 % are not both 100.0 %.
     """
     if interval is None:
         return FigureText(NONE)
     factor, sign, behind, behind_interval = _SIGNS.get(unit, (1, "", "", ""))
+    ends = (factor * interval.low, factor * interval.high)
+    enough = (more for more in range(digits, digits + _MORE_DIGITS + 1) if round(ends[0], more) != round(ends[1], more))
+    digits = next(enough, digits)
     estimate, low, high = (f"{factor * end:{sign}.{digits}f}" for end in (interval.estimate, interval.low, interval.high))
     if not interval.confidence or (interval.confidence == 1.0 and interval.low == interval.high):
         return FigureText(f"{estimate}{behind}{behind_interval}")
@@ -342,6 +349,16 @@ def moved_bytes(layer: LayerResidency) -> str:
         return NONE
     moved = sorted(layer.moved_bytes.items(), key=lambda item: -item[1])
     return ", ".join(f"{count:,} {name}" for name, count in moved) or "0"
+
+
+def multiply_adds(count: int) -> str:
+    """Return a number of multiply-adds: ``385.8 M``, ``4.09 G``."""
+    return f"{count / 1e9:.2f} G" if count >= 1e9 else f"{count / 1e6:.1f} M"  # noqa: PLR2004 - a thousand millions
+
+
+def level(confidence: float) -> str:
+    """Return a confidence level. Levels of medians over few runs are not round: ``98.4 %``."""
+    return f"{100 * confidence:.3g} %"
 
 
 def whole_share(share: float) -> str:

@@ -152,7 +152,7 @@ def _desktop_section(report: BuildReport) -> str:
 
 def _build_lines(report: BuildReport) -> list[str]:
     build = report.build
-    macs = f", {build.macs / 1e6:.0f} M multiply-adds" if build.macs else ""
+    macs = f", {figures.multiply_adds(build.macs)} multiply-adds" if build.macs else ""
     splits = ", ".join(f"{role} {count}" for role, count in build.splits.items())
     return [
         f"{build.arch}, {build.parameters:,} parameters{macs} at {build.resolution_px} px",

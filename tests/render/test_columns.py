@@ -9,7 +9,7 @@ from edgecnn.render.columns import COLUMNS, Place, columns_of, metric_cell, trac
 from edgecnn.render.figures import NONE, interval_text
 from edgecnn.render.screens.comparing import side_by_side_cells
 from edgecnn.values.report import CandidateFacts
-from edgecnn.values.verdict import Fidelity
+from edgecnn.values.verdict import Fidelity, Interval
 from tests.judging.made import a_latency, a_multi_label, an_interval, facts
 from tests.render.reports import a_row
 
@@ -61,3 +61,8 @@ def test_what_is_exact_and_an_estimate_alone_have_no_interval(unit: str, text: s
     for confidence in (1.0, 0.0):
         figure = interval_text(an_interval(2.0, confidence=confidence), unit, 1)
         assert (str(figure), figure.interval) == (text, "")
+
+
+def test_the_ends_of_a_narrow_interval_differ() -> None:
+    narrow = Interval(estimate=1.0, low=0.9996, high=1.0, confidence=0.95)
+    assert interval_text(narrow, "share", 1) == "100.00 % [99.96, 100.00]"

@@ -18,6 +18,7 @@ from edgecnn.results.folder import BUNDLE
 from edgecnn.values.command import Command
 from edgecnn.values.figures import ClassReport
 from edgecnn.values.reason import Taken
+from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import BuildReport, Choice
 from edgecnn.values.verdict import CHANCE, Gate, GateResult, ReplacedBound, Verdict
 from tests.fit.made import report as fit_report
@@ -188,5 +189,5 @@ def test_each_stated_gate_names_its_origin_and_what_it_replaces() -> None:
     (line,) = stated_gates_lines([a_gate().model_copy(update={"gate": replacing})])
     assert line == "gates: size_mib ≤ 16 (command line, which replaces size_mib ≤ 20 from the command line of the build)"
     assert stated_gates_lines([a_gate()]) == [], "the default gate needs no origin"
-    (dropped,) = stated_gates_lines([a_gate()], [size])
+    (dropped,) = stated_gates_lines([a_gate()], GateChoice(max={"size_mib": 16.0}))
     assert dropped.endswith("add --max size_mib=16")

@@ -16,12 +16,12 @@ import altair as alt
 
 from edgecnn.errors.wording import counted
 from edgecnn.judging.metrics import budgets_text
-from edgecnn.render.figures import forecast_notes, percent_interval, predicted
+from edgecnn.render.figures import forecast_notes, multiply_adds, percent_interval, predicted
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MEASURED, MISSING, PREDICTED, PUBLISHED, Figure, Source, Table, drop_missing
 from edgecnn.render.page.charts.vega import ANCHORS, SIDES, Anchor, Extent, Spot, legible_anchors, pareto_front
 from edgecnn.render.page.document import document
-from edgecnn.render.screens.networks import device_columns, device_lines, device_row, macs_text, percent
+from edgecnn.render.screens.networks import device_columns, device_lines, device_row, percent
 from edgecnn.results.finished import OwnBuild
 from edgecnn.studies.networks_for import NetworkOnDevice, NetworksFor, NetworksOnDevice
 from edgecnn.values.arch import ListedArch
@@ -101,7 +101,7 @@ def _name_labels(base: alt.Chart, anchor: Anchor, field: str) -> alt.Chart:
 def _catalogue_point(row: ListedArch) -> dict[str, Any]:
     return {
         "name": row.name, "year": str(row.year), "macs": row.macs / 1e6, "top1": 100 * (row.accuracy_top1 or math.nan),
-        "top-1": f"{percent(row.accuracy_top1)} %", "parameters": f"{row.parameters:,}", "work": macs_text(row.macs),
+        "top-1": f"{percent(row.accuracy_top1)} %", "parameters": f"{row.parameters:,}", "work": multiply_adds(row.macs),
         "from": f"published: {row.accuracy_source}", "shape": "circle", "colour": "var(--build-1)",
         "area": max(AREA_LEAST, AREA_PER_MILLION * row.parameters / 1e6),
     }  # fmt: skip
@@ -111,7 +111,7 @@ def _own_point(own: OwnBuild) -> dict[str, Any]:
     return {
         "name": f"your {own.arch}, {own.resolution_px} px", "year": "", "macs": own.macs / 1e6,
         "top1": 100 * own.accuracy_top1.estimate, "top-1": percent_interval(own.accuracy_top1),
-        "parameters": f"{own.parameters:,}", "work": macs_text(own.macs), "from": f"measured: {own.candidate}, {own.folder}",
+        "parameters": f"{own.parameters:,}", "work": multiply_adds(own.macs), "from": f"measured: {own.candidate}, {own.folder}",
         "shape": "square", "colour": "var(--build-2)",
         "area": max(AREA_LEAST, AREA_PER_MILLION * own.parameters / 1e6),
     }  # fmt: skip
@@ -120,7 +120,7 @@ def _own_point(own: OwnBuild) -> dict[str, Any]:
 def _catalogue_table(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> Table:
     published = tuple(
         (
-            row.name, str(row.year), f"{row.parameters:,}", macs_text(row.macs), str(row.depth), str(row.resolution_px),
+            row.name, str(row.year), f"{row.parameters:,}", multiply_adds(row.macs), str(row.depth), str(row.resolution_px),
             f"{percent(row.accuracy_top1)} %" if row.accuracy_top1 else "no published figure",
             f"{percent(row.accuracy_top5)} %" if row.accuracy_top5 else "no published figure",
             row.accuracy_source or "",
@@ -129,7 +129,7 @@ def _catalogue_table(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> Tab
     )  # fmt: skip
     mine = tuple(
         (
-            f"your {build.arch}", "", f"{build.parameters:,}", macs_text(build.macs), "", str(build.resolution_px),
+            f"your {build.arch}", "", f"{build.parameters:,}", multiply_adds(build.macs), "", str(build.resolution_px),
             percent_interval(build.accuracy_top1), "", f"measured on {build.data}: {build.candidate} in {build.folder}",
         )
         for build in own

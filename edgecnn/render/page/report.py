@@ -13,7 +13,7 @@ from edgecnn.errors.base import visible
 from edgecnn.judging.gates import bound_of
 from edgecnn.judging.metrics import Source, charted
 from edgecnn.render import figures, tables
-from edgecnn.render.columns import RESIDENCY, Column, columns_of
+from edgecnn.render.columns import RESIDENCY, Column, columns_of, interval_notes
 from edgecnn.render.figures import tested_images
 from edgecnn.render.page.charts.accuracy import class_loss_charts, training_charts
 from edgecnn.render.page.charts.figure import (
@@ -72,6 +72,7 @@ def report_page(facts: PageFacts) -> str:
         raced_under=race_conditions({raced.candidate: (raced.observed_at, raced.environment) for raced in facts.raced}),
         rows=candidate_rows(facts.report),
         tested_on=tested_images(facts.report),
+        interval_notes=interval_notes(facts.report.candidates, columns_of(facts.report.candidates, "page")),
         packed=size_lines(facts.report.candidates, facts.report.choice.carried, named=str),
         knobs=knob_lines(facts.report.choice, named=str),
         references=[visible(line) for line in reference_lines(facts.report.references, named=str)],
@@ -104,6 +105,8 @@ class Cell:
     detail: str = ""
     span: int = 1
     """Number of columns of the cell. Figures that are missing for the same reason share one cell."""
+    level: str = ""
+    """Confidence of the interval where no column states it."""
 
     @property
     def estimate(self) -> str:
@@ -162,7 +165,9 @@ def key_figures(report: BuildReport) -> tuple[tuple[str, Cell], ...]:
         cell = _cell(column, chosen)
         if cell.text != "missing":  # a missing figure keeps its reason
             disturbed = column.name in _TIMES and chosen.latency is not None and chosen.latency.disturbed
-            cell = replace(cell, detail="disturbed" if disturbed else "")
+            value = column.cell(chosen).value
+            level = f" ({figures.level(value.confidence)})" if value is not None and cell.interval else ""
+            cell = replace(cell, detail="disturbed" if disturbed else "", level=level)
         figures_by_name.append((_KEY_FIGURES[column.name], cell))
     return tuple(figures_by_name)
 

@@ -206,7 +206,7 @@ def record_lines(record: EvidenceRecord) -> Iterator[str]:
 def _network_lines(network: EvidenceNetwork, measured_at: str) -> Iterator[str]:
     weights = network.weights
     licence = f", {weights.licence}" if weights.licence else ""
-    size = f"{network.parameters:,} parameters, {network.macs / 1e6:.0f} M multiply-adds"
+    size = f"{network.parameters:,} parameters, {figures.multiply_adds(network.macs)} multiply-adds"
     yield f"  {network.arch} at {network.resolution_px} px, {size}; weights {weights.origin}: {weights.what}{licence}"
     yield from (f"    {_kit_line(kit, measured_at)}" for kit in network.kits)
     yield from (f"    no figures for {line}" for line in lines_by_reason(network.failed))

@@ -33,8 +33,10 @@ def comparison_lines(comparison: Comparison, *, verbose: bool = False) -> list[s
     """
     head, base = shipped_text(comparison.head), shipped_text(comparison.base)
     result = judged_line(comparison.verdict, comparison.gates) or f"{comparison.verdict.value}: no gate was judged"
-    drop = f"unknown: {comparison.drop_absent}" if comparison.drop_pp is None else points(comparison.drop_pp)
-    drop += " by definition" if comparison.identical and comparison.drop_pp is not None else ""
+    lost = comparison.drop_pp
+    drop = f"unknown: {comparison.drop_absent}"
+    if lost is not None:
+        drop = f"{points(lost)}{' by definition' if comparison.identical else f' ({figures.level(lost.confidence)} interval)'}"
     open_gates = [gate for gate in comparison.gates if gate.verdict is not Verdict.PASS and gate.gate.stated_by != CHANCE]
     lines = [
         result,
@@ -117,7 +119,10 @@ def shipped_text(shipped: ShippedKitFacts) -> str:
 
 
 def _median_text(value: Latency) -> str:
-    return f"{milliseconds(value.p50_ms)} ms" if value.p50_ms else f"missing: {value.reason}"
+    if value.p50_ms is None:
+        return f"missing: {value.reason}"
+    level = f"{figures.level(value.p50_ms.confidence)} interval, " if value.p50_ms.confidence else ""
+    return f"{milliseconds(value.p50_ms)} ms ({level}{counted(value.runs, 'run')})"
 
 
 BUILD_COLUMNS = ("", "build", "network", "device", "verdict", "chosen", "made")

@@ -14,6 +14,7 @@ from edgecnn.render.figures import (
     expected_kit_text,
     forecast_basis,
     forecast_notes,
+    multiply_adds,
     predicted,
     predicted_rate,
     source_marks,
@@ -36,7 +37,7 @@ def show_archs(rows: Sequence[ListedArch]) -> None:
     """Print the table and the meaning of its columns."""
     cells = [
         (
-            row.name, str(row.year), f"{row.parameters:,}", macs_text(row.macs), str(row.depth), f"{row.weights_mib:.1f}",
+            row.name, str(row.year), f"{row.parameters:,}", multiply_adds(row.macs), str(row.depth), f"{row.weights_mib:.1f}",
             str(row.resolution_px), str(row.least_px), percent(row.accuracy_top1), percent(row.accuracy_top5),
             row.weights or (f"none; needs {', '.join(row.needs)}" if row.needs else "none"), row.paper,
             row.accuracy_source or NONE,
@@ -50,11 +51,6 @@ def show_archs(rows: Sequence[ListedArch]) -> None:
             "top-1, top-5: as published, on ImageNet-1k validation, not measured here. –: no published figure.",
         )
     )
-
-
-def macs_text(macs: int) -> str:
-    """``385.8 M``, ``4.09 G``."""
-    return f"{macs / 1e9:.2f} G" if macs >= 1e9 else f"{macs / 1e6:.1f} M"  # noqa: PLR2004 - a thousand millions
 
 
 def percent(share: float | None) -> str:
@@ -75,7 +71,7 @@ def show_networks_for(networks_for: NetworksFor, *, every: bool) -> None:
         show_lines(recommendation_lines(on_device, networks_for))
         if every and on_device.catalogue:
             rows = [
-                (row.name, percent(row.accuracy_top1), macs_text(row.macs), f"{row.weights_mib:.1f}")
+                (row.name, percent(row.accuracy_top1), multiply_adds(row.macs), f"{row.weights_mib:.1f}")
                 for row in on_device.catalogue
             ]
             show_rows(WITHOUT_FORECAST, rows, title=on_device.device)
@@ -163,7 +159,7 @@ def short_list_lines(networks: Sequence[ShortListed], target: str) -> list[str]:
         SHORT_LIST,
         *(
             (
-                row.name, percent(row.accuracy_top1), "yes" if row.weights_here else "no", macs_text(row.macs),
+                row.name, percent(row.accuracy_top1), "yes" if row.weights_here else "no", multiply_adds(row.macs),
                 f"{row.size_mib:.1f}", predicted(row.forecast) if row.forecast else NONE,
             )
             for row in networks
@@ -188,7 +184,7 @@ def device_row(row: NetworkOnDevice, networks_for: NetworksFor) -> tuple[str, ..
     forecast, rate = row.forecast, predicted_rate(row.forecast)
     speeds = (rate,) if IMAGES_PER_S in networks_for.stated else (predicted(forecast), rate.estimate)
     return (
-        row.name, percent(row.accuracy_top1), "yes" if row.weights_here else "no", macs_text(row.macs), f"{row.size_mib:.1f}",
+        row.name, percent(row.accuracy_top1), "yes" if row.weights_here else "no", multiply_adds(row.macs), f"{row.size_mib:.1f}",
         *speeds, forecast.basis.value, row.kit, row.fits,
     )  # fmt: skip
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.render.columns import columns_of
+from edgecnn.render.columns import columns_of, interval_notes
 from edgecnn.render.page.charts import figure
 from edgecnn.render.page.charts.figure import MEASURED, Mark, axis_label, residency_mark
 from edgecnn.render.page.report import Cell, candidate_rows, key_figures
@@ -101,3 +101,11 @@ def test_a_baseline_is_what_drops_are_counted_from() -> None:
     found = cells(ident="onnxruntime-fp32", is_baseline=True, test=an_accuracy(drop_pp=None, fidelity=Fidelity.EMULATED))
     assert (found["drop"].text, found["drop"].mark.word) == ("baseline", "emulated")
     assert found["speed-up"].text == "baseline"
+
+
+def test_one_line_states_the_level_and_the_number_behind_every_interval() -> None:
+    rows = (a_row("onnxruntime-fp32", is_baseline=True), a_row(chosen=True))
+    (note,) = interval_notes(rows, columns_of(rows))
+    assert note.startswith("intervals: top-1 95 % and drop 90 % of ")
+    assert "; p50 " in note and note.endswith("process runs")
+    assert dict(key_figures(a_report(*rows)))["drop"].level == " (90 %)"
