@@ -33,7 +33,7 @@ from edgecnn.graph.checks import (
     session_of,
     spread_images,
 )
-from edgecnn.graph.custom.onnx_entry import digest_of_model, parameters_of, read_entry, read_model
+from edgecnn.graph.custom.onnx_entry import digest_of_model, evaluation_hint, parameters_of, read_entry, read_model
 from edgecnn.graph.custom.onnx_trunk import convert_to_trunk, describe_changes, has_half_precision
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.node_folding import fold_batch_norms, fold_pooled_padding
@@ -282,13 +282,19 @@ def _require_steady_range(
     spread = float(np.ptp(together)) or 1.0
     if np.abs(again - alone).max() > _AGAIN * spread:
         because = f"its output for the same image differs from call to call{_random_node(path, entry)}"
-        hint = "call model.eval() before the export, and remove random operators"
+        hint = f"{_evaluation_hint(path, entry)}, and remove random operators"
         raise custom_model_unusable(path=path, because=because, hint=hint)
     apart = float(np.abs(together[:1] - alone).max())
     if apart > max(TOLERANCE * spread, _ROUNDING * float(np.abs(together).max())) and apart > _tolerance(path, entry) * spread:
         because = "its output for an image depends on the other images in the batch"
-        hint = "call model.eval() before the export, and do not compute over the batch axis"
+        hint = f"{_evaluation_hint(path, entry)}, and do not compute over the batch axis"
         raise custom_model_unusable(path=path, because=because, hint=hint)
+
+
+def _evaluation_hint(path: Path, entry: GraphEntry) -> str:
+    if entry.form is not None:
+        return "call model.eval() before the export"
+    return evaluation_hint(read_model(path))
 
 
 def _tolerance(path: Path, entry: GraphEntry) -> float:

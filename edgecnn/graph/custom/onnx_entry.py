@@ -404,7 +404,7 @@ def _hint_for_operator(node: onnx.NodeProto) -> str:
     return "export it with ONNX's own operators"
 
 
-def _evaluation_hint(model: onnx.ModelProto) -> str:
+def evaluation_hint(model: onnx.ModelProto) -> str:
     """Return how to export in evaluation mode with the exporter that the file names."""
     producer = model.producer_name.lower()
     if "tf2onnx" in producer or "keras" in producer:
@@ -429,7 +429,7 @@ def _refuse_training(model: onnx.ModelProto, answer: str, path: Path) -> None:
         if not trains:
             continue
         because = f"it was exported in training mode ({node.op_type} {node.name or node.output[0]})"
-        raise custom_model_unusable(path=path, because=because, hint=_evaluation_hint(model))
+        raise custom_model_unusable(path=path, because=because, hint=evaluation_hint(model))
 
 
 def parameters_of(model: onnx.ModelProto) -> int:

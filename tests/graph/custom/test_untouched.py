@@ -82,21 +82,32 @@ def answering_once_a_call() -> onnx.ModelProto:
     return model
 
 
+def drawing_at_random_by_keras() -> onnx.ModelProto:
+    model = drawing_at_random()
+    model.producer_name = "tf2onnx"
+    return model
+
+
 REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], str]] = {
     "statistics of the call": (
         normalizing_by_the_call,
-        "its output for an image depends on the other images in the batch — call model.eval() before the export, and do not "
-        "compute over the batch axis",
+        f"its output for an image depends on the other images in the batch — {EVALUATION}, and do not compute over the batch "
+        "axis",
     ),
     "a little of the call": (
         centred_a_little_by_the_call,
-        "its output for an image depends on the other images in the batch — call model.eval() before the export, and do not "
-        "compute over the batch axis",
+        f"its output for an image depends on the other images in the batch — {EVALUATION}, and do not compute over the batch "
+        "axis",
     ),
     "a random operator": (
         drawing_at_random,
-        "its output for the same image differs from call to call (RandomUniformLike draw) — call model.eval() before the "
-        "export, and remove random operators",
+        f"its output for the same image differs from call to call (RandomUniformLike draw) — {EVALUATION}, and remove random "
+        "operators",
+    ),
+    "a random operator of Keras": (
+        drawing_at_random_by_keras,
+        "its output for the same image differs from call to call (RandomUniformLike draw) — export it for inference: call the "
+        "model with training=False, and export that model, and remove random operators",
     ),
     "dropout": (dropping_out, f"it was exported in training mode (Dropout drop) — {EVALUATION}"),
     "a norm": (
