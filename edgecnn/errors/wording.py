@@ -64,6 +64,11 @@ def listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def short_number(number: float) -> str:
+    """Return three significant digits, without an exponent up to a million."""
+    return f"{float(f'{number:.3g}'):g}"
+
+
 def bound_text(side: Literal["max", "min"], name: object, bound: float) -> str:
     """Return ``p50_ms ≤ 5``."""
     return f"{name} {'≤' if side == 'max' else '≥'} {bound:g}"

@@ -14,6 +14,7 @@ from statistics import fmean, median, stdev
 from edgecnn.building.untrained_kits import KitMaker
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.fit import NO_MEMBER_TIMED, UNLIKE_TABLE, nothing_predicted_inside
+from edgecnn.errors.wording import short_number
 from edgecnn.fit.search import are_unlike, guessed_ms, predicted_front, predicted_ms, spread_out
 from edgecnn.fit.state import Fitting
 from edgecnn.fit.timing import SLOW, Timed, Yardstick, time_kits, untrained_kits
@@ -253,17 +254,12 @@ def _nothing_inside(fitting: Fitting, costs_ms: Mapping[str, float], *, timed: b
     nearest = None
     if least is not None:
         rate = IMAGES_PER_S in request.choice.within
-        speed = f"{_short(reciprocal_of_p50(costs_ms[least]))} images/s" if rate else f"{_short(costs_ms[least])} ms"
+        speed = f"{short_number(reciprocal_of_p50(costs_ms[least]))} images/s" if rate else f"{short_number(costs_ms[least])} ms"
         nearest = f"{least}, at {'' if timed else f'{MARK} '}{speed}"
     slower = fitting.pace if timed and (fitting.pace or 0) > SLOW else None
     return nothing_predicted_inside(
         family=request.family, budgets=budgets_text(request.choice.within), nearest=nearest, timed=timed, slower=slower
     )
-
-
-def _short(number: float) -> str:
-    """Return three significant digits, without an exponent up to a million."""
-    return f"{float(f'{number:.3g}'):g}"
 
 
 def _time_most_promising(fitting: Fitting, wanted: int) -> None:

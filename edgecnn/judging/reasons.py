@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import singledispatch
 
-from edgecnn.errors.wording import images_in, listed
+from edgecnn.errors.wording import images_in, listed, short_number
 from edgecnn.judging.metrics import reciprocal_of_p50
 from edgecnn.values.base import Value
 from edgecnn.values.forecast import MARK
@@ -133,7 +133,7 @@ def _why_used(reason: Provisional, name: str) -> str:
         p50 = predicted.p50_ms[name]
         among = "of all" if predicted.whole else f"of the {len(predicted.p50_ms)} with a forecast"
         among = "the only candidate with a forecast" if len(predicted.p50_ms) == 1 else f"the fastest {among}"
-        speed = f"{p50.estimate:.3g} ms [{p50.low:.3g}, {p50.high:.3g}], {reciprocal_of_p50(p50.estimate):.3g} images/s"
+        speed = f"{p50.estimate:.3g} ms [{p50.low:.3g}, {p50.high:.3g}], {short_number(reciprocal_of_p50(p50.estimate))} images/s"
         order = f"{MARK} {speed} predicted, {among}"
     elif reason.dated is None:
         order = f"it comes first in the default order (fp16, INT8, other{last}), which is not a speed estimate"

@@ -12,7 +12,7 @@ from typing import Any
 from edgecnn.building.build import PlannedBuild, PlannedStep
 from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.errors.base import EXIT_MEANINGS
-from edgecnn.errors.wording import counted, first_of, shell_word
+from edgecnn.errors.wording import counted, first_of, shell_word, short_number
 from edgecnn.judging.gates import DEFAULT_DROP_PP, bound_of
 from edgecnn.judging.resolution import labels_sentence, resolution_sentence, resolvable_drop_pp, validation_sentence
 from edgecnn.planning.candidates import surgery_instead
@@ -172,7 +172,7 @@ def _budget_text(budget: TrainingBudget) -> str:
     minutes = budget.seconds / 60
     estimate = "under 1 min" if minutes < 1 else f"about {minutes:.0f} min"
     over = "" if minutes <= budget.minutes else ", more than allowed, but one epoch is the minimum"
-    return f"this machine trains {budget.speed.learned_per_s:.3g} images/s, {estimate}{over}"
+    return f"this machine trains {short_number(budget.speed.learned_per_s)} images/s, {estimate}{over}"
 
 
 def _composed_lines(resolved: Resolved) -> list[str]:
