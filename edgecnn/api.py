@@ -108,12 +108,14 @@ def fit_and_write(request: FitRequest, tell: Progress) -> FitReport:
     from edgecnn.render.page.fronts import fit_page
 
     search = fit(request, Store.open(), tell)
+    report = search.report
     if search.shipped is not None:
-        build_and_write(search.shipped, tell)
+        dropped = build_and_write(search.shipped, tell).gates_dropped
+        report = report.model_copy(update={"gates_dropped": dropped})
     request.out.mkdir(parents=True, exist_ok=True)
-    write_bytes_atomically(request.out / FIT, search.report.model_dump_json(indent=1, by_alias=True).encode() + b"\n")
-    _write(lambda: fit_page(search.report), request.out / FIT_PAGE)
-    return search.report
+    write_bytes_atomically(request.out / FIT, report.model_dump_json(indent=1, by_alias=True).encode() + b"\n")
+    _write(lambda: fit_page(report), request.out / FIT_PAGE)
+    return report
 
 
 def bench_and_write(request: BenchRequest, tell: Progress) -> Benched:

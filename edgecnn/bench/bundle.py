@@ -43,8 +43,9 @@ from edgecnn.errors.building import (
 from edgecnn.errors.devices import UnknownDevice
 from edgecnn.errors.wording import shell_word
 from edgecnn.hosts.sandbox import confinement, needs_of
-from edgecnn.judging.gates import Circumstances, EffectiveGates, StatedBounds, bounds_besides_accuracy
+from edgecnn.judging.gates import Circumstances, EffectiveGates, StatedBounds
 from edgecnn.judging.judgement import judge_rows
+from edgecnn.judging.metrics import ANY_METRIC
 from edgecnn.judging.stopping import OF_A_FINISHED_BUILD
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab, tried
@@ -63,6 +64,7 @@ from edgecnn.values.device import Device, Match
 from edgecnn.values.profile import NOT_TIMED, ExtraRuns
 from edgecnn.values.recipe import DataChoice, GateChoice, RaceChoice
 from edgecnn.values.stage import Progress
+from edgecnn.values.verdict import Gate
 
 _NO_BUILDER = "it needs an engine, and this machine cannot build one: --host names a board that can"
 
@@ -232,14 +234,21 @@ def _test_and_evaluate(name: str, subject: Subject, shown: OpenedImages) -> None
 def _gates(request: BenchRequest, recorded: Recorded, shown: OpenedImages) -> EffectiveGates:
     """Return the gates of the bundle and of the command line, else the default gate, which needs images.
 
-    Without images, the bundle's gates on accuracy do not count.
+    A device often has no images. The bundle's gates on accuracy are MISSING then, and required only if images are there.
     """
     multi_label = shown.labels is not None and shown.labels.ndim == 2
     call = Circumstances(multi_label=multi_label, stored_race=request.stored_race, more_rounds=OF_A_FINISHED_BUILD)
-    kept = recorded.gates if shown.pixels is not None else bounds_besides_accuracy(recorded.gates)
-    gates = EffectiveGates.of(StatedBounds(GateChoice(), kept, request.gates), call)
-    stated = tuple(gate for gate in gates.gates if gate.required != "advisory")
-    return gates if shown.pixels is not None else gates.model_copy(update={"gates": stated})
+    gates = EffectiveGates.of(StatedBounds(GateChoice(), recorded.gates, request.gates), call)
+    if shown.pixels is not None:
+        return gates
+    stated = (gate for gate in gates.gates if gate.required != "advisory")
+    relaxed = {"required": "always" if gates.require_measured else "when-measured"}
+    kept = (gate.model_copy(update=relaxed) if _waits_for_images(gate) else gate for gate in stated)
+    return gates.model_copy(update={"gates": tuple(kept)})
+
+
+def _waits_for_images(gate: Gate) -> bool:
+    return gate.stated_by == "build" and ANY_METRIC[gate.metric].source == "accuracy"
 
 
 def _report(verified: Verified, recorded: Recorded, subject: Subject, shown: OpenedImages, gates: EffectiveGates) -> BundleBench:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import Field, ValidationError
 
-from edgecnn.devices.files import load_devices
+from edgecnn.devices.files import device_or_none
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.bundle import BUNDLE_MANIFEST_UNREADABLE, bundle_entry_refused
 from edgecnn.judging.gates import check_bounds, runs_for
@@ -31,6 +31,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.figures import Accuracy, MultiLabelAccuracy
 from edgecnn.values.recipe import GateChoice, RoleDraw
 from edgecnn.values.report import BuildReport, CandidateFacts
+from edgecnn.values.verdict import IMAGES_PER_S
 
 MANIFEST: Final = "bundle.json"
 SIGNATURE: Final = "bundle.json.sig"
@@ -182,6 +183,8 @@ class StatedGate(Value):
     metric: str
     side: Literal["max", "min"]
     bound: float
+    images_per_s: float | None = Field(default=None, exclude_if=lambda rate: rate is None)
+    """The rate from which a bound of p50 was converted."""
     runs: int
     """Runs with which edgecnn judges it; 0 if any number will do."""
 
@@ -190,10 +193,12 @@ def gate_facts(report: BuildReport) -> dict[str, Any]:
     """Return the section ``gates`` of ``choice.json``: the bounds that the user stated, without the default gate."""
     stated = (result.gate for result in report.gates if result.gate.is_stated)
     gates = [
-        StatedGate(metric=gate.metric, side=gate.side, bound=gate.bound, runs=runs_for([gate]).latency).model_dump(mode="json")
+        StatedGate(
+            metric=gate.metric, side=gate.side, bound=gate.bound, images_per_s=gate.images_per_s, runs=runs_for([gate]).latency
+        ).model_dump(mode="json")
         for gate in stated
     ]
-    device = load_devices().get(report.build.device)
+    device = device_or_none(report.build.device)
     known = device is not None and device.processor.architecture != "any"
     built_for = {"device_architecture": device.processor.architecture} if device is not None and known else {}
     return {"gates": gates, **built_for} if gates else {}
@@ -269,16 +274,21 @@ def recorded_in(bundle: Path) -> Recorded:
 
 
 def _recorded_gates(choice: Mapping[str, Any]) -> GateChoice:
-    """Return the stated gates of ``choice.json``; none if this version cannot judge one of them."""
+    """Return the stated gates of ``choice.json`` that this version can judge."""
     sides: dict[str, dict[str, float]] = {"max": {}, "min": {}}
-    for gate in gates_in(choice):
-        sides[gate.side][gate.metric] = gate.bound
-    try:
-        gates = GateChoice.model_validate(sides)
-        check_bounds(gates)
-    except (EdgecnnError, ValidationError):
-        return GateChoice()
-    return gates
+    entries = {(gate.side, gate.metric): gate.bound for gate in gates_in(choice)}
+    rates = [entry.get(IMAGES_PER_S) for entry in choice.get("gates") or () if isinstance(entry, Mapping)]
+    if rate := next((rate for rate in rates if isinstance(rate, int | float)), None):
+        entries = {place: bound for place, bound in entries.items() if place != ("max", "p50_ms")}
+        entries["min", IMAGES_PER_S] = rate
+    for (side, metric), bound in entries.items():
+        if side in sides:
+            try:
+                check_bounds(GateChoice.model_validate({side: {metric: bound}}))
+            except (EdgecnnError, ValidationError):
+                continue
+            sides[side][metric] = bound
+    return GateChoice.model_validate(sides)
 
 
 def name_fault(name: str) -> str:

@@ -20,6 +20,7 @@ from typing import Literal, NamedTuple
 
 import edgecnn
 from edgecnn.building.rows import add_reported_figures, candidate_facts, thresholds_of
+from edgecnn.bundle.manifest import recorded_in
 from edgecnn.comparing.baseline_file import race_profile, read_days, runs_of
 from edgecnn.comparing.facts import Pairing
 from edgecnn.comparing.paired_answers import PairedAnswers, Unavailable, paired_answers
@@ -29,7 +30,7 @@ from edgecnn.errors.wording import counted, listed
 from edgecnn.judging.accuracy import Answers
 from edgecnn.judging.dependence import RUNS_TO_TELL
 from edgecnn.judging.disturbance import disturbed, worst_of
-from edgecnn.judging.gates import DEFAULT_RATIO_GATE, EffectiveGates, bound_of, bound_parts
+from edgecnn.judging.gates import DEFAULT_RATIO_GATE, EffectiveGates, StatedBounds, bound_of, bound_parts
 from edgecnn.judging.judgement import Compared, judge_row
 from edgecnn.judging.latency import latency, runs_needed
 from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, exactly
@@ -183,10 +184,15 @@ def _classes_apart(pairing: Pairing, row: CandidateFacts) -> ClassesApart | None
 
 
 def _gates_of_build(head: ShippedKit, gates: EffectiveGates) -> tuple[Gate, ...]:
-    """Return the gates that HEAD's build stated, without those on HEAD alone that this comparison judges too."""
-    results = () if head.report is None else head.report.gates
+    """Return the gates that HEAD's build stated, without those on HEAD alone that this comparison judges too.
+
+    A bundle alone records them in ``choice.json``.
+    """
     judged = {(gate.metric, gate.bound) for gate in gates.gates if COMPARED[gate.metric].identical is None}
-    stated = (result.gate for result in results if result.gate.is_stated)
+    if head.report is None:
+        stated = StatedBounds(GateChoice(), recorded_in(head.kit.folder.parent.parent).gates).gates()
+    else:
+        stated = tuple(result.gate for result in head.report.gates if result.gate.is_stated)
     return tuple(gate for gate in stated if (gate.metric, gate.bound) not in judged)
 
 

@@ -94,6 +94,14 @@ def device_named(name: str) -> Device:
     return own_device(path)
 
 
+def device_or_none(name: str) -> Device | None:
+    """Return the shipped or the user's own device of a name; None if there is none, or if its file is not valid."""
+    try:
+        return device_named(name)
+    except EdgecnnError:
+        return None
+
+
 def load_device_file(path: Path) -> Device:
     """Read a device from a TOML file.
 

@@ -190,15 +190,6 @@ def bounds_kept_in(report: BuildReport) -> GateChoice:
     return GateChoice(**sides, require_measured=report.require_measured)
 
 
-def bounds_besides_accuracy(choice: GateChoice) -> GateChoice:
-    """Return the bounds that need no images."""
-    kept = {
-        side: {name: bound for name, bound in bounds.items() if name not in METRICS or METRICS[name].source != "accuracy"}
-        for side, bounds in (("max", choice.max), ("min", choice.min))
-    }
-    return choice.model_copy(update=kept)
-
-
 def no_longer_stated(earlier: GateChoice, gates: Sequence[Gate], *, require_measured: bool) -> GateChoice:
     """Return the bounds of an earlier command line that neither the present command line nor an equal bound replaces.
 

@@ -90,11 +90,13 @@ def judge_candidate(
         return (*(() if unlearned is None else (unlearned,)), *(judge(gate, row, spelled, learned=learned) for gate in gates))
     if unlearned is None and compared.built is not None:
         unlearned = not_learned(compared.built)
-    results = (*(() if unlearned is None else (unlearned,)), *(_judged_against(compared, gate, row, spelled) for gate in gates))
+    learned = unlearned is None
+    judged = (_judged_against(compared, gate, row, spelled, learned=learned) for gate in gates)
+    results = (*(() if unlearned is None else (unlearned,)), *judged)
     return tuple(result.model_copy(update={"kit_failed": row.broken is not None}) for result in results)
 
 
-def _judged_against(compared: Compared, gate: Gate, row: CandidateFacts, spelled: str) -> GateResult:
+def _judged_against(compared: Compared, gate: Gate, row: CandidateFacts, spelled: str, *, learned: bool) -> GateResult:
     is_broken = row.broken is not None and COMPARED[gate.metric].source == "accuracy"
     if compared.identical and not is_broken:
         known = judge_identical(gate, row, several_labels=compared.several_labels)
@@ -103,7 +105,7 @@ def _judged_against(compared: Compared, gate: Gate, row: CandidateFacts, spelled
     if gate.metric == LATENCY_RATIO:
         return judge_ratio(gate, compared.ratio, row.candidate.id, spelled)
     is_difference = COMPARED[gate.metric].identical is not None
-    return judge(gate, compared.common if compared.common is not None and is_difference else row, spelled)
+    return judge(gate, compared.common if compared.common is not None and is_difference else row, spelled, learned=learned)
 
 
 LEAST_IMAGES = 10

@@ -402,7 +402,7 @@ def gate_name(gate: Gate) -> str:
 _ORIGIN: Mapping[GateOrigin, str] = {
     "default": "default",
     "recipe": "recipe",
-    "build": "command line of the build",
+    "build": "build",
     "command line": "command line",
     "chance": "chance level",
 }

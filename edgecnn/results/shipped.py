@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edgecnn.devices.files import load_devices
+from edgecnn.devices.files import device_or_none
 from edgecnn.devices.this_machine import local_facts, matches
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.comparing import bundle_unreadable, kit_not_carried, no_build_to_compare
@@ -127,14 +127,14 @@ class ShippedKit:
         Without a plan, the report or the bundle names the device. A bundle of an earlier version does not.
         """
         if self.pin is not None:
-            return load_devices().get(self.pin.shipped.device or "")
+            return device_or_none(self.pin.shipped.device or "")
         if self.plan is None:
-            return load_devices().get(self._device_name or "")
+            return device_or_none(self._device_name or "")
         try:
             planned = Device.model_validate(self.plan["resolved"]["device"])
         except (ValidationError, KeyError, TypeError):
-            return load_devices().get(self._device_name or "")  # another version described devices differently
-        return load_devices().get(planned.name, planned)
+            return device_or_none(self._device_name or "")  # another version described devices differently
+        return device_or_none(planned.name) or planned
 
 
 def shipped_kit(folder: Path, candidate: str | None = None) -> ShippedKit:

@@ -49,25 +49,29 @@ def judged_gates(
 ) -> List[Dict[str, Any]]:
     """Return each gate on a percentile of latency with its ``outcome`` for the chosen kit: met, broken, open or elsewhere.
 
-    If no kit is chosen, the fastest one counts. ``architecture``: of the device for which the bundle was built; another machine
-    decides no gate of the device. ``edgecnn bench --runs`` judges the same runs again, and also allows for runs
-    that depend on each other.
+    If no kit is chosen, the fastest one counts. A chosen kit without runs leaves its gates open. ``architecture``: of the device
+    for which the bundle was built; another machine decides no gate of the device. ``edgecnn bench --runs`` judges the same runs
+    again, and also allows for runs that depend on each other.
     """
     timed = [row for row in rows if row["p50_ms"] is not None]
-    judged = [row for row in timed if row["chosen"]] or sorted(timed, key=lambda row: float(row["p50_ms"]["middle"]))
+    judged = [row for row in rows if row["chosen"]] or sorted(timed, key=lambda row: float(row["p50_ms"]["middle"]))
     known = [gate for gate in gates if gate.metric in PERCENTILES and gate.side == "max"] if judged else []
+    measured = runs.get(judged[0]["name"]) if judged else None
     is_elsewhere = architecture is not None and architecture != platform.machine()
     return [
         dict(
             gate._asdict(),
             kit=judged[0]["name"],
-            outcome="elsewhere" if is_elsewhere else _outcome(gate, runs[judged[0]["name"]]),
+            measured_runs=measured.count if measured else 0,
+            outcome="elsewhere" if is_elsewhere else _outcome(gate, measured),
         )
         for gate in known
     ]
 
 
-def _outcome(gate: StatedGate, runs: KitRuns) -> str:
+def _outcome(gate: StatedGate, runs: Optional[KitRuns]) -> str:
+    if runs is None:
+        return "open"
     figure = runs.figure_ms(gate.metric)
     if figure is None or figure.low is None or figure.high is None or runs.count < max(gate.runs, RUNS_NEEDED):
         return "open"

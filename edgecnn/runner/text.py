@@ -142,8 +142,9 @@ def _outcome(gate: Mapping[str, Any]) -> str:
     if gate["outcome"] == "elsewhere":
         return "not judged, because this machine is not the device"
     if gate["outcome"] == "open":
-        few = " (it needs {0} runs: --rounds {0} --out NEW_FOLDER)".format(gate["runs"]) if gate["runs"] else ""
-        return "open for {}{}".format(gate["kit"], few)
+        few = "it needs {0} runs: --rounds {0} --out NEW_FOLDER".format(gate["runs"])
+        is_short = gate["measured_runs"] < gate["runs"]
+        return "open for {} ({})".format(gate["kit"], few if is_short else "these runs do not decide it")
     return "{} by {}".format("met" if gate["outcome"] == "met" else "NOT met", gate["kit"])
 
 

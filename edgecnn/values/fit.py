@@ -303,6 +303,8 @@ class FitReport(Value):
     """Name of the shipped member; None if none is within the budgets."""
     state: Literal["settled", "provisional", "none"]
     why: str
+    gates_dropped: GateChoice = Field(default=GateChoice(), exclude_if=lambda bounds: not bounds)
+    """Bounds of an earlier command line that the shipped build does not judge."""
     elsewhere: tuple[OnAnother, ...] = ()
     left_out: int = 0
     """Trainings that the time limit excluded."""

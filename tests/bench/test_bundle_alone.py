@@ -19,6 +19,7 @@ from edgecnn.bench import bundle as bundle_bench
 from edgecnn.bench.bench import BenchRequest
 from edgecnn.bench.bundle import BundleBenchRequest, bench_bundle, trusted_bundle
 from edgecnn.bench.facts import BundleBench
+from edgecnn.bundle.manifest import recorded_in
 from edgecnn.bundle.verify import Trust
 from edgecnn.devices.machine import Machine
 from edgecnn.devices.this_machine import local_facts
@@ -66,6 +67,23 @@ def test_byte_code_that_lies_in_the_folder_is_not_run(tmp_path: Path) -> None:
     found = benched(bundle, tmp_path)
     assert found.candidates[0].latency is not None and found.candidates[0].latency.runs == 8
     assert not mark.exists()
+
+
+def test_gates_of_the_build_stay_without_images_and_keep_their_unit(tmp_path: Path) -> None:
+    bundle = published(tmp_path)
+    choice = json.loads((bundle / "choice.json").read_text())
+    choice["gates"] = [
+        {"metric": "drop_pp", "side": "max", "bound": 1.0, "runs": 0},
+        {"metric": "p50_ms", "side": "max", "bound": 5000.0, "images_per_s": 0.2, "runs": 0},
+        {"metric": "of_a_later_version", "side": "max", "bound": 1.0, "runs": 0},
+    ]
+    (bundle / "choice.json").write_text(json.dumps(choice))
+    reseal(bundle)
+    gates = recorded_in(bundle).gates
+    assert (gates.max, gates.min) == ({"drop_pp": 1.0}, {"images_per_s": 0.2})
+    drop, p50 = sorted(benched(bundle, tmp_path).gates, key=lambda result: result.gate.metric)
+    assert (drop.verdict, drop.gate.required) == (Verdict.MISSING, "when-measured")
+    assert (p50.verdict, p50.gate.required, p50.gate.images_per_s) == (Verdict.PASS, "always", 0.2)
 
 
 def test_another_processor_decides_no_gate_of_the_bundle_s_device(tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ def test_each_stated_gate_names_its_origin_and_what_it_replaces() -> None:
     size = Gate(metric="size_mib", side="max", bound=16, required="always", stated_by="command line")
     replacing = size.model_copy(update={"replaces": ReplacedBound(side="max", metric="size_mib", bound=20, stated_by="build")})
     (line,) = stated_gates_lines([a_gate().model_copy(update={"gate": replacing})])
-    assert line == "gates: size_mib ≤ 16 (command line, which replaces size_mib ≤ 20 from the command line of the build)"
+    assert line == "gates: size_mib ≤ 16 (command line, which replaces size_mib ≤ 20 from the build)"
     assert stated_gates_lines([a_gate()]) == [], "the default gate needs no origin"
     (dropped,) = stated_gates_lines([a_gate()], GateChoice(max={"size_mib": 16.0}))
     assert dropped.endswith("add --max size_mib=16")

@@ -16,7 +16,7 @@ from edgecnn.runner.choice import StatedGate
 from edgecnn.runner.classifier import Classifier, RunnerError
 from edgecnn.runner.measured import judged_gates
 from edgecnn.runner.runs.figures import KitRuns, median_rank
-from edgecnn.runner.text import visible
+from edgecnn.runner.text import _gate_line, visible
 from tests.building.bundles import write_choice
 from tests.runner.conftest import CopyKit
 from tests.runner.kits import make_kit
@@ -112,6 +112,21 @@ def test_another_machine_decides_no_gate_of_the_device() -> None:
     timed = runs_of(*(10.0 + 0.01 * index for index in range(17)))
     gates = judged_gates([StatedGate("p50_ms", "max", 12.0, 16)], rows, {"a": timed}, "another-architecture")
     assert [gate["outcome"] for gate in gates] == ["elsewhere"]
+
+
+def test_a_chosen_kit_without_runs_leaves_its_gate_open() -> None:
+    rows: list[dict[str, Any]] = [
+        {"name": "a", "chosen": True, "p50_ms": None},
+        {"name": "b", "chosen": False, "p50_ms": {"middle": 10.0}},
+    ]
+    (gate,) = judged_gates([StatedGate("p50_ms", "max", 12.0, 16)], rows, {"b": runs_of(*[10.0] * 17)})
+    assert (gate["kit"], gate["outcome"], gate["measured_runs"]) == ("a", "open", 0)
+
+
+@pytest.mark.parametrize(("runs", "advice"), [(18, "it needs 18 runs"), (16, "these runs do not decide it")])
+def test_an_open_gate_asks_for_more_runs_only_if_there_are_too_few(runs: int, advice: str) -> None:
+    gate = {"metric": "p50_ms", "bound": 10.05, "runs": runs, "measured_runs": 17, "kit": "a", "outcome": "open"}
+    assert advice in _gate_line(gate)
 
 
 def test_the_interval_is_that_of_edgecnn() -> None:

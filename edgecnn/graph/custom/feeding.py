@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,8 @@ from edgecnn.errors.custom_model import custom_model_unusable
 from edgecnn.errors.wording import plural, reason_in
 from edgecnn.graph.checks import Level, session_of
 from edgecnn.graph.custom.form import SCORES
+from edgecnn.graph.custom.onnx_entry import read_model
+from edgecnn.graph.onnx_file import IR_VERSION
 from edgecnn.values.custom_model import Feeding, GraphEntry
 
 _EXPORT = "export it again, and check it with onnx.checker.check_model"
@@ -31,10 +34,10 @@ class CustomSession:
     def __init__(self, path: Path, entry: GraphEntry) -> None:
         self._path, self._entry = path, entry
         try:
-            self._session = session_of(path, Level.ORT_ENABLE_BASIC)
-            # it ships unchanged, and ONNX Runtime's fusions support fewer types than its operators
+            self._session = _session_of_file(path, Level.ORT_ENABLE_BASIC)
+            # its operators ship unchanged, and ONNX Runtime's fusions support fewer types than its operators
             if entry.quantized is not None:
-                session_of(path)
+                _session_of_file(path, Level.ORT_ENABLE_ALL)
         except Exception as error:  # noqa: BLE001 - its exceptions share no class but Exception
             because = f"ONNX Runtime cannot open it (version {onnxruntime.__version__}): {reason_in(error)}"
             raise custom_model_unusable(
@@ -58,6 +61,21 @@ class CustomSession:
             return rows_of_scores(answer, len(feed), self._entry, self._path)
 
         return run_in_batches(pixels, feeding, self._entry, run, always_full=False)
+
+
+def _session_of_file(path: Path, level: Any) -> onnxruntime.InferenceSession:
+    """Return a session of a file. A newer IR version than ONNX Runtime's is lowered to that of the trunk.
+
+    Versions of ``onnx`` write an IR version that no released ONNX Runtime reads yet, also for operators that it has.
+    """
+    try:
+        return session_of(path, level)
+    except Exception:
+        model = read_model(path)
+        if model.ir_version <= IR_VERSION:
+            raise
+        model.ir_version = IR_VERSION
+        return session_of(model, level)
 
 
 def rows_of_scores(answer: npt.NDArray[np.float32], images: int, entry: GraphEntry, path: Path) -> npt.NDArray[np.float32]:

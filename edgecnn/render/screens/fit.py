@@ -11,7 +11,8 @@ from edgecnn.render.figures import MARKS, NONE, milliseconds, percent_interval, 
 from edgecnn.render.sentences import dropped_lines, learned_lines, next_purpose
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.wording import duration_text
-from edgecnn.results.explain import improve_step, use_step
+from edgecnn.results.explain import improve_step, next_step, use_step
+from edgecnn.results.folder import report_or_none
 from edgecnn.values.fit import LEAST_TIMED, FitReport, LatencyTable, Member
 from edgecnn.values.forecast import MARK
 from edgecnn.values.verdict import IMAGES_PER_S, Fidelity, Interval
@@ -35,7 +36,10 @@ def show_fit(report: FitReport, out: Path) -> None:
     show_lines(details)
     for member in report.members:
         if member.name == report.shipped:
-            step = use_step(out, member.candidate or "") if learned_result(member.gates) is None else improve_step(out)
+            built = report_or_none(out)
+            step = None if built is None or built.remedy is None else next_step(built)
+            if step is None:
+                step = use_step(out, member.candidate or "") if learned_result(member.gates) is None else improve_step(out)
             show_lines([f"next: {next_purpose(step, report.device)}:", f"  {step.command}"])
     show_lines([f"results: {out}", result])
 
@@ -123,7 +127,9 @@ def fit_lines(report: FitReport) -> Iterator[str]:
     on = "" if table.fidelity is Fidelity.PREDICTED else "on "
     networks = f"{counted(table.networks, 'network')} {word} {on}{table.machine}"
     yield f"  {MARK} predicted from {networks}, {table.observed_at}: {table.file}"
-    yield from (f"  {line}" for line in dropped_lines(member.gates_dropped for member in report.members))
+    yield from (
+        f"  {line}" for line in dropped_lines((report.gates_dropped, *(member.gates_dropped for member in report.members)))
+    )
     trained = sum(bool(member.trained) for member in report.members)
     yield f"  {counted(len(report.trials), 'network')} predicted, {trained} trained"
     if report.left_out:
