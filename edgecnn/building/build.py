@@ -134,7 +134,7 @@ def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBu
         out=request.out,
         make_seconds=_make_seconds(planned, steps, store),
         data_change=None if before is None else DataChange.between(before, planned.resolved.data.totals),
-        expected=planned_kit(planned.resolved),
+        expected=planned_kit(planned.resolved, gates.most_mib),
     )
 
 

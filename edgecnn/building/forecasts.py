@@ -171,15 +171,18 @@ class PlannedKit(NamedTuple):
     kit: ExpectedKit | None = None
 
 
-def planned_kit(resolved: Resolved) -> PlannedKit:
-    """Return the forecasts of a build that was not run, and the kit that ships. An attached device has neither."""
+def planned_kit(resolved: Resolved, most_mib: float | None = None) -> PlannedKit:
+    """Return the forecasts of a build that was not run, and the kit that ships. An attached device has neither.
+
+    ``most_mib``: the bound of a gate on size. Sizes are known only after the export, so no kit can be named then.
+    """
     if resolved.attachment.attached:
         return PlannedKit()
     build, network = build_away(resolved), planned_network(resolved)
     if isinstance(network, str):
         return PlannedKit(CandidateForecasts(absent=dict.fromkeys((candidate.id for candidate in build.candidates), network)))
     (known,) = networks_forecasts([network], build)
-    return PlannedKit(known, kit_chooser(build)(network, known))
+    return PlannedKit(known, None if most_mib is not None else kit_chooser(build)(network, known))
 
 
 def planned_network(resolved: Resolved) -> Network | str:

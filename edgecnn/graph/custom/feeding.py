@@ -66,7 +66,7 @@ class CustomSession:
 def _session_of_file(path: Path, level: Any) -> onnxruntime.InferenceSession:
     """Return a session of a file. A newer IR version than ONNX Runtime's is lowered to that of the trunk.
 
-    Versions of ``onnx`` write an IR version that no released ONNX Runtime reads yet, also for operators that it has.
+    ``onnx`` 1.23 writes IR 14 by default, which ONNX Runtime 1.31 refuses, also for operators that it has.
     """
     try:
         return session_of(path, level)

@@ -70,6 +70,12 @@ def test_what_is_attached_is_measured_and_has_no_forecast() -> None:
     assert planned_kit(resolved()) == PlannedKit()
 
 
+def test_no_kit_is_promised_under_a_gate_on_size_because_a_smaller_one_may_ship() -> None:
+    without, bounded = planned_kit(resolved(**ROW)), planned_kit(resolved(**ROW), 5.0)
+    assert (without.kit is None, bounded.kit is None) == (False, True)
+    assert bounded.forecasts == without.forecasts
+
+
 def test_at_another_resolution_a_plan_forecasts_less_work_without_an_export() -> None:
     pixels = NATIVE.pixels.model_copy(update={"crop_px": ImageSize.square(160)})
     small = planned_forecasts(preprocessing=NATIVE.model_copy(update={"pixels": pixels})).by_candidate[NCNN.id]

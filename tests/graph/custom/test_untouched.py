@@ -126,6 +126,17 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], str]] = {
 }
 
 
+def test_a_file_of_a_newer_ir_version_is_read_as_one_of_the_trunk_s(tmp_path: Path) -> None:
+    """``onnx`` 1.23 writes IR 14 by default, and ONNX Runtime 1.31 refuses it."""
+    model, path = classifier(), tmp_path / "mine.onnx"
+    model.ir_version = 10
+    onnx.save(model, path)
+    expected = read_and_convert(path).entry
+    model.ir_version = 14
+    onnx.save(model, path)
+    assert read_and_convert(path).entry == expected
+
+
 def fault_of(path: Path, **stated: Any) -> EdgecnnError | None:
     return error_of(path, partial(read_and_convert, path, **stated))
 
