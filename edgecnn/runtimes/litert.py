@@ -219,6 +219,7 @@ class LitertBackend(Backend):
     session_module = "litert_cpu"
     reads_onnx = False
     fp32_options: Mapping[str, str] = {}
+    exact_options: Mapping[str, str] = {}
     builder: str | None = None
     learned: Scheme | None = UNSIGNED
 

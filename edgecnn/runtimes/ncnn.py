@@ -156,6 +156,7 @@ class NcnnBackend(Backend):
     session_module = "ncnn_cpu"
     reads_onnx = False
     fp32_options: Mapping[str, str] = FP32
+    exact_options: Mapping[str, str] = {}
     builder: str | None = None
     learned: Scheme | None = None
 

@@ -187,6 +187,7 @@ class OnnxRuntimeBackend(Backend):
     session_module = "onnxruntime_cpu"
     reads_onnx = True
     fp32_options: Mapping[str, str] = {}
+    exact_options: Mapping[str, str] = {}
     builder: str | None = None
     learned: Scheme | None = UNSIGNED
 

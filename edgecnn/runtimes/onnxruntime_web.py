@@ -126,6 +126,7 @@ class BrowserBackend(Backend):
     reads_onnx = False
     """The page in the kit opens the ONNX file."""
     fp32_options: Mapping[str, str] = {}
+    exact_options: Mapping[str, str] = {}
     builder: str | None = None
     learned: Scheme | None = None
 

@@ -171,7 +171,6 @@ class Backend(Protocol):
     @property
     def exact_options(self) -> Mapping[str, str]:
         """Session options with which no sum of 8-bit products saturates. Empty if the candidates' own options ensure it."""
-        return {}
 
     @property
     def builder(self) -> str | None:

@@ -229,6 +229,7 @@ class TensorRtBackend(Backend):
     session_module = "tensorrt_gpu"
     reads_onnx = True
     fp32_options: Mapping[str, str] = {}
+    exact_options: Mapping[str, str] = {}
     builder: str | None = "tensorrt"
     learned: Scheme | None = Scheme(activation_dtype="int8", activation_symmetric=True, bias="float")
 

@@ -43,6 +43,7 @@ class TorchBackend(Backend):
     session_module = "torch_gpu"
     reads_onnx = False
     fp32_options: Mapping[str, str] = {}
+    exact_options: Mapping[str, str] = {}
     builder: str | None = None
     learned: Scheme | None = None
 

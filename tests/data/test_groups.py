@@ -232,8 +232,8 @@ def test_where_no_group_is_asked_for_nothing_that_is_kept_knows_of_groups(photos
     plain = summary_of(photos)
     kept = photos.parent / "store" / "manifests"
     options: dict[str, object] = {"seed": 0, "calibration_images": 300, "validation_share": 0.15, "test_share": 0.2}
-    options |= {"classes": None, "labels": None, "train": True}
-    name = digest_of({"root": str(photos), "asked": options, "revision": 6})
+    options |= {"classes": None, "labels": None, "links": "follow", "train": True}
+    name = digest_of({"root": str(photos), "asked": options, "revision": 7})
     before = json.loads((kept / "summaries" / f"{name}.json").read_bytes())
     assert "grouping" not in before["summary"]
     grouped = summary_of(photos, group_by=PERSON)
