@@ -358,8 +358,8 @@ def _spread(rows: Sequence[ShortListed], most: int) -> list[ShortListed]:
 def _fits(spec: ArchSpec, forecast: Forecast, limits: Limits) -> Fits:
     """Return whether latency and size fit their budgets."""
     bound_ms, most_mib = (limits.within.get(name, math.inf) for name in _BUDGETS)
-    smallest = _size_mib(spec, Precision.INT8, limits.classes)  # a build within a budget of size may ship INT8 instead
-    lows, highs = (forecast.p50_ms.low, smallest), (forecast.p50_ms.high, _kit_mib(spec, forecast.precision, limits.classes))
+    size, kit = (size_of(spec, forecast.precision, limits.classes) for size_of in (_size_mib, _kit_mib))
+    lows, highs = (forecast.p50_ms.low, size), (forecast.p50_ms.high, kit)
     if any(low > bound for low, bound in zip(lows, (bound_ms, most_mib), strict=True)):
         return "no"
     return "yes" if all(high <= bound for high, bound in zip(highs, (bound_ms, most_mib), strict=True)) else "unsure"
