@@ -41,7 +41,7 @@ from edgecnn.errors.building import (
     OUTPUT_UNWRITABLE,
 )
 from edgecnn.errors.devices import UnknownDevice
-from edgecnn.errors.wording import shell_word
+from edgecnn.errors.wording import listed, shell_word
 from edgecnn.hosts.sandbox import confinement, needs_of
 from edgecnn.judging.gates import Circumstances, EffectiveGates, StatedBounds
 from edgecnn.judging.judgement import judge_rows
@@ -231,31 +231,38 @@ def _test_and_evaluate(name: str, subject: Subject, shown: OpenedImages) -> None
         subject.evaluations[name, "test"] = answered
 
 
+_MEASURED_BY_BUILDS = ("accuracy", "residency")
+"""Sources of figures for which a bundle may lack the images, the fp32 kit or a trace."""
+
+
 def _gates(request: BenchRequest, recorded: Recorded, shown: OpenedImages) -> EffectiveGates:
     """Return the gates of the bundle and of the command line, else the default gate, which needs images.
 
-    A device often has no images. The bundle's gates on accuracy are MISSING then, and required only if images are there.
+    A recorded gate that a bundle may be unable to judge stops a job only if it was measured, unless ``require_measured``.
     """
     multi_label = shown.labels is not None and shown.labels.ndim == 2
     call = Circumstances(multi_label=multi_label, stored_race=request.stored_race, more_rounds=OF_A_FINISHED_BUILD)
     gates = EffectiveGates.of(StatedBounds(GateChoice(), recorded.gates, request.gates), call)
-    if shown.pixels is not None:
-        return gates
-    stated = (gate for gate in gates.gates if gate.required != "advisory")
-    relaxed = {"required": "always" if gates.require_measured else "when-measured"}
-    kept = (gate.model_copy(update=relaxed) if _waits_for_images(gate) else gate for gate in stated)
+    kept = list[Gate]()
+    for gate in gates.gates:
+        is_of_build = gate.stated_by == "build"
+        if is_of_build and ANY_METRIC[gate.metric].source in _MEASURED_BY_BUILDS and not gates.require_measured:
+            gate = gate.model_copy(update={"required": "when-measured"})
+        kept += [gate] if gate.is_stated or shown.pixels is not None else []
     return gates.model_copy(update={"gates": tuple(kept)})
 
 
-def _waits_for_images(gate: Gate) -> bool:
-    return gate.stated_by == "build" and ANY_METRIC[gate.metric].source == "accuracy"
+_JUDGED_BY_BUILD = "to judge it: edgecnn judge BUILD"
 
 
 def _report(verified: Verified, recorded: Recorded, subject: Subject, shown: OpenedImages, gates: EffectiveGates) -> BundleBench:
     rows = add_reported_figures(candidate_facts(subject), subject)
     marked = [row.model_copy(update={"chosen": name == verified.contents.chosen}) for name, row in rows.items()]
-    # The recorded accuracy is of another day, and usually of another machine, so it passes no gate of this call.
-    absent, judged_rows = {} if shown.pixels is not None else {"accuracy": shown.facts.said}, marked
+    judged_rows, absent = marked, {"residency": f"not measured for a bundle alone; {_JUDGED_BY_BUILD}"}
+    if shown.pixels is None:  # the recorded accuracy is of another day, and usually of another machine: it passes no gate here
+        absent["accuracy"] = shown.facts.said
+    elif subject.reference not in subject.kits:
+        absent["accuracy"] = f"the bundle has no kit {subject.reference} to compare with; {_JUDGED_BY_BUILD}"
     if recorded.device is not None and not subject.attached:
         command = bench_command(verified.opened.path, recorded.device)
         absent |= dict.fromkeys(RACED, f"not judged, because this machine is not {recorded.device}; measure it there: {command}")
@@ -299,6 +306,9 @@ def _notices(subject: Subject, shown: OpenedImages, recorded: Recorded, verified
         yield f"the race is of {subject.races['report'].observed_at}; --fresh races again"
     yield from subject.notes
     yield from verified.facts.warnings
+    if recorded.unknown_gates:
+        unknown = listed(recorded.unknown_gates)
+        yield f"not judged, because this version of edgecnn does not know these gates of the bundle: {unknown}"
     if len(subject.kits) > 1:
         yield "the bundle and its choice are unchanged: edgecnn bench BUILD settles a provisional choice"
 

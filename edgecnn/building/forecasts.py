@@ -174,7 +174,7 @@ class PlannedKit(NamedTuple):
 def planned_kit(resolved: Resolved, most_mib: float | None = None) -> PlannedKit:
     """Return the forecasts of a build that was not run, and the kit that ships. An attached device has neither.
 
-    ``most_mib``: the bound of a gate on size. Sizes are known only after the export, so no kit can be named then.
+    ``most_mib``: the bound of a gate on size. With such a gate, no kit can be named before the export shows the sizes.
     """
     if resolved.attachment.attached:
         return PlannedKit()

@@ -18,11 +18,11 @@ from pydantic import Field, ValidationError
 from edgecnn.devices.files import device_or_none
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.bundle import BUNDLE_MANIFEST_UNREADABLE, bundle_entry_refused
+from edgecnn.errors.wording import shortened
 from edgecnn.judging.gates import check_bounds, runs_for
 from edgecnn.judging.judgement import learned_result
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import CHOICE
-from edgecnn.runner.choice import gates_in
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import json_object
 from edgecnn.values.arch import PretrainedWeights
@@ -31,7 +31,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.figures import Accuracy, MultiLabelAccuracy
 from edgecnn.values.recipe import GateChoice, RoleDraw
 from edgecnn.values.report import BuildReport, CandidateFacts
-from edgecnn.values.verdict import IMAGES_PER_S
+from edgecnn.values.verdict import IMAGES_PER_S, Gate
 
 MANIFEST: Final = "bundle.json"
 SIGNATURE: Final = "bundle.json.sig"
@@ -170,6 +170,8 @@ class Recorded(NamedTuple):
     """Settings that drew the test images."""
     gates: GateChoice = GateChoice()
     """Bounds that were stated for the build."""
+    unknown_gates: tuple[str, ...] = ()
+    """Metrics of recorded gates that this version cannot judge."""
 
     @property
     def pixels(self) -> frozenset[str]:
@@ -184,24 +186,39 @@ class StatedGate(Value):
     side: Literal["max", "min"]
     bound: float
     images_per_s: float | None = Field(default=None, exclude_if=lambda rate: rate is None)
-    """The rate from which a bound of p50 was converted."""
+    """The rate, if the bound of p50 was stated as a rate."""
     runs: int
     """Runs with which edgecnn judges it; 0 if any number will do."""
 
 
+class BuiltFor(Value):
+    """How a bundle's device identifies itself, so that the runner knows when it is on another machine. None: any."""
+
+    architecture: str | None = None
+    model_contains: str | None = None
+    model_is: str | None = None
+
+
 def gate_facts(report: BuildReport) -> dict[str, Any]:
-    """Return the section ``gates`` of ``choice.json``: the bounds that the user stated, without the default gate."""
-    stated = (result.gate for result in report.gates if result.gate.is_stated)
+    """Return the gates of ``choice.json``: the bounds that the user stated, and how the device identifies itself."""
+    stated = [result.gate for result in report.gates if result.gate.is_stated]
     gates = [
         StatedGate(
             metric=gate.metric, side=gate.side, bound=gate.bound, images_per_s=gate.images_per_s, runs=runs_for([gate]).latency
         ).model_dump(mode="json")
         for gate in stated
     ]
-    device = device_or_none(report.build.device)
-    known = device is not None and device.processor.architecture != "any"
-    built_for = {"device_architecture": device.processor.architecture} if device is not None and known else {}
-    return {"gates": gates, **built_for} if gates else {}
+    facts: dict[str, Any] = {"require_measured": True} if report.require_measured else {}
+    if not gates:
+        return facts
+    facts["gates"] = gates
+    if (device := device_or_none(report.build.device)) is not None and device.processor.architecture != "any":
+        match = device.match
+        built_for = BuiltFor(
+            architecture=device.processor.architecture, model_contains=match.model_contains, model_is=match.model_is
+        )
+        facts["built_for"] = built_for.model_dump(mode="json", exclude_none=True)
+    return facts
 
 
 def unlearned_facts(row: CandidateFacts) -> Unlearned | None:
@@ -270,25 +287,26 @@ def recorded_in(bundle: Path) -> Recorded:
         drawn = RoleDraw.model_validate(choice["drawn"])
     except (KeyError, ValidationError):
         drawn = None
-    return Recorded(device if isinstance(device, str) else None, accuracy, drawn, _recorded_gates(choice))
+    gates, unknown = _recorded_gates(choice)
+    return Recorded(device if isinstance(device, str) else None, accuracy, drawn, gates, unknown)
 
 
-def _recorded_gates(choice: Mapping[str, Any]) -> GateChoice:
-    """Return the stated gates of ``choice.json`` that this version can judge."""
+def _recorded_gates(choice: Mapping[str, Any]) -> tuple[GateChoice, tuple[str, ...]]:
+    """Return the stated gates of ``choice.json``, and the metrics of those that this version cannot judge."""
     sides: dict[str, dict[str, float]] = {"max": {}, "min": {}}
-    entries = {(gate.side, gate.metric): gate.bound for gate in gates_in(choice)}
-    rates = [entry.get(IMAGES_PER_S) for entry in choice.get("gates") or () if isinstance(entry, Mapping)]
-    if rate := next((rate for rate in rates if isinstance(rate, int | float)), None):
-        entries = {place: bound for place, bound in entries.items() if place != ("max", "p50_ms")}
-        entries["min", IMAGES_PER_S] = rate
-    for (side, metric), bound in entries.items():
-        if side in sides:
-            try:
-                check_bounds(GateChoice.model_validate({side: {metric: bound}}))
-            except (EdgecnnError, ValidationError):
-                continue
-            sides[side][metric] = bound
-    return GateChoice.model_validate(sides)
+    entries, unknown = choice.get("gates"), list[str]()
+    for entry in entries if isinstance(entries, list) else ():
+        fields = entry if isinstance(entry, dict) else {}
+        known = {name: fields.get(name) for name in ("metric", "side", "bound", IMAGES_PER_S)}
+        try:
+            side, metric, bound = Gate.model_validate({**known, "required": "always"}).stated
+            check_bounds(GateChoice.model_validate({side: {metric: bound}}))
+        except (EdgecnnError, ValidationError):
+            unknown.append(shortened(str(fields.get("metric"))))
+            continue
+        sides[side][metric] = bound
+    requires = choice.get("require_measured") is True
+    return GateChoice.model_validate({**sides, "require_measured": requires}), tuple(unknown)
 
 
 def name_fault(name: str) -> str:

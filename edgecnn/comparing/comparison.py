@@ -12,7 +12,7 @@ one.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +34,7 @@ from edgecnn.judging.gates import DEFAULT_RATIO_GATE, EffectiveGates, StatedBoun
 from edgecnn.judging.judgement import Compared, judge_row
 from edgecnn.judging.latency import latency, runs_needed
 from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, exactly
+from edgecnn.judging.quality import compared_report
 from edgecnn.judging.ratio import PairedRace, RatioFinding, look, unpaired_finding
 from edgecnn.judging.stopping import OF_A_COMPARISON, OF_A_DEVICE, ROUNDS_MAX, looks
 from edgecnn.measure.device_runs import companions_of
@@ -49,6 +50,7 @@ from edgecnn.values.artifact import Failed
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Knobs
 from edgecnn.values.command import Command
+from edgecnn.values.figures import ClassFigures, LabelFigures
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, NOT_TIMED, Environment, Profile
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import (
@@ -129,7 +131,9 @@ def comparison(
     head, identical = sides.head, sides.identical
     if finding.absent is not None:
         subject.absent.update(latency=finding.absent, memory=finding.absent)
-    row, common_row = _row(head, subject), None if common is None else _row(head, common)
+    row, common_row = _row(head, subject), None
+    if common is not None and sides.pairing is not None:
+        common_row = _without_classes(_row(head, common), (*sides.pairing.only_head, *sides.pairing.only_base))
     now, before = subject.against.get("HEAD"), subject.against.get("BASE")
     answered = (row if common_row is None else common_row).answered
     equally_right = identical and row.broken is None
@@ -165,22 +169,39 @@ def comparison(
     )
 
 
+def _without_classes(row: CandidateFacts, names: Collection[str]) -> CandidateFacts:
+    """Return HEAD's figures without the classes that only one side has: no image in common shows them."""
+    if row.test is None or row.test.quality is None or not names:
+        return row
+    quality = row.test.quality
+    classes = compared_report([figures for figures in quality.classes.classes if figures.name not in names])
+    return row.model_copy(
+        update={"test": row.test.model_copy(update={"quality": quality.model_copy(update={"classes": classes})})}
+    )
+
+
 def _classes_apart(pairing: Pairing, row: CandidateFacts) -> ClassesApart | None:
     """Return the classes that only one side has, with HEAD's figures for its own; None if both have the same classes."""
     if not pairing.only_head and not pairing.only_base:
         return None
-    known = () if row.test is None or row.test.quality is None else row.test.quality.classes.classes
+    known: Sequence[ClassFigures | LabelFigures] = ()
+    if row.multi_label is not None:
+        known = row.multi_label.labels
+    elif row.test is not None and row.test.quality is not None:
+        known = row.test.quality.classes.classes
     by_name = {figures.name: figures for figures in known}
     return ClassesApart(
         images_compared=pairing.images,
-        only_head=tuple(
-            ClassAlone(name=name)
-            if (figures := by_name.get(name)) is None
-            else ClassAlone(name=name, images=figures.images, right=figures.right, recall=figures.recall)
-            for name in pairing.only_head
-        ),
+        only_head=tuple(_class_alone(name, by_name.get(name)) for name in pairing.only_head),
         only_base=pairing.only_base,
     )
+
+
+def _class_alone(name: str, figures: ClassFigures | LabelFigures | None) -> ClassAlone:
+    if figures is None:
+        return ClassAlone(name=name)
+    right = 0 if figures.recall is None else round(figures.recall.estimate * figures.images)
+    return ClassAlone(name=name, images=figures.images, right=right, recall=figures.recall)
 
 
 def _gates_of_build(head: ShippedKit, gates: EffectiveGates) -> tuple[Gate, ...]:

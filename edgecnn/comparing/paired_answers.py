@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from edgecnn.building.rows import answers_from, required_thresholds
 from edgecnn.comparing.facts import Pairing
 from edgecnn.comparing.pin import rebuild_command
-from edgecnn.errors.wording import first_of, shell_word
+from edgecnn.errors.wording import first_of, listed, shell_word
 from edgecnn.judging.accuracy import NO_LABELS, Answers, accuracy
 from edgecnn.judging.multi_label import multi_label_accuracy
 from edgecnn.measure.evaluate import prepared_digests, prepared_groups
@@ -275,6 +275,11 @@ def _common_images(ours: _Split, theirs: _Split, names: tuple[str, str], classes
         of = f" of a class that both have ({classes.difference(names)})" if alone else ""
         raise Unavailable(f"no image{of} is in both test splits: build {names[1]} again from the images of {names[0]}")
     rows = np.array(pairs, np.int64)
+    if is_multi_label:
+        columns = [column for column, name in enumerate(classes.head) if name not in classes.only_head]
+        if not ours.labels[rows[:, 0]][:, columns].any():
+            shared = listed([repr(classes.head[column]) for column in columns])
+            raise Unavailable(f"no image that is in both test splits has a label that both builds have ({shared})")
     known = [split.groups[of_split] for split, of_split in ((ours, rows[:, 0]), (theirs, rows[:, 1])) if split.groups is not None]
     return CommonImages(
         head=rows[:, 0],

@@ -72,10 +72,7 @@ def process_on_every_core(
 
 
 class OutwardLinks:
-    """Links in a data folder that lead out of it. They are counted, or refused.
-
-    ``refuse``: whether the first one is an error.
-    """
+    """Counts the files that links in a data folder reach outside it. With ``refuse``, the first such file is an error."""
 
     def __init__(self, *, refuse: bool = False) -> None:
         self._refuse = refuse
@@ -83,40 +80,40 @@ class OutwardLinks:
         self._real = dict[str, str]()
 
     def real(self, folder: str) -> str:
-        """Return the path of a folder without links. Each folder is looked up once."""
+        """Return the path of a folder after resolving links. Each folder is resolved once."""
         if folder not in self._real:
             self._real[folder] = os.path.realpath(folder)
         return self._real[folder]
 
     def leads_out(self, target: str, root: Path) -> bool:
-        """Whether a path without links is outside the folder ``root``."""
+        """Whether a resolved path is outside the folder ``root``."""
         inside = self.real(str(root))
         return target != inside and not target.startswith(f"{inside.rstrip(os.sep)}{os.sep}")
 
-    def take(self, path: Path, target: str) -> None:
-        """Count a file that is ``target`` outside the data folder. Raises LINK_LEADS_OUT: such links are refused."""
-        if self._refuse:
-            raise LINK_LEADS_OUT(path=path, target=target)
-        if is_image_name(path.name):
-            self._images[os.path.dirname(target)] += 1  # noqa: PTH120 - faster than pathlib, for each of 100,000 images
+    def check(self, path: Path, root: Path) -> None:
+        """Count an image if links on its path lead out of ``root``. A path written as one outside ``root`` does not count.
 
-    def take_listed(self, path: Path, root: Path) -> None:
-        """Count a file if links in its path lead out of ``root``, and not the path itself. Raises LINK_LEADS_OUT: refused."""
+        Raises LINK_LEADS_OUT: links lead out, and are refused.
+        """
         folder, name = os.path.split(path)
         target = os.path.realpath(path) if path.is_symlink() else f"{self.real(folder)}{os.sep}{name}"
-        if self.leads_out(target, root) and Path(os.path.normpath(path)).is_relative_to(os.path.normpath(root)):
-            self.take(path, target)
+        if not self.leads_out(target, root) or not Path(os.path.normpath(path)).is_relative_to(os.path.normpath(root)):
+            return
+        if self._refuse:
+            raise LINK_LEADS_OUT(path=path, target=target)
+        if is_image_name(name):
+            self._images[os.path.dirname(target)] += 1  # noqa: PTH120 - faster than pathlib, for each of 100,000 images
 
     @property
     def images(self) -> LinkedImages | None:
-        """The images that were counted; None if there are none."""
+        """Number and common folder of the counted images; None if there are none."""
         if not self._images:
             return None
         return LinkedImages(images=self._images.total(), folder=os.path.commonpath(self._images))
 
 
 class ListingProgress:
-    """Count listed files, report the count if the listing takes long, and collect skipped images and links that lead out."""
+    """Count listed files, report the count if the listing takes long, and collect skipped images and links to other folders."""
 
     def __init__(self, tell: Progress, links: OutwardLinks | None = None) -> None:
         self._tell = tell
@@ -180,7 +177,7 @@ class ListingProgress:
 def stamps_in(folder: Path, progress: ListingProgress, root: Path | None = None) -> list[str]:
     """Return the stamps of all files under ``folder`` and its sub-folders, sorted; paths are relative to it.
 
-    ``root``: the data folder, from which links may lead out; None: they are not looked for.
+    ``root``: the data folder; files that links reach outside it are counted. None: links are not checked.
 
     A stamp holds path, size, mtime_ns, inode and ctime_ns, separated by slashes. A file that cannot be stamped, such as a broken
     link, has a size of -1.
@@ -303,7 +300,7 @@ class _Walk:
                     facts = None
                 self._stamps.append(stamp_of(f"{prefix}{name}", facts))
                 if root is not None and facts is not None and (is_outside or entry.is_symlink()):
-                    links.take_listed(folder / name, root)
+                    links.check(folder / name, root)
 
 
 class Stamped(NamedTuple):

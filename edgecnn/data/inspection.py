@@ -122,7 +122,8 @@ def _file_findings(facts: DataInspection) -> Iterator[Finding]:
         names = ", ".join(f"{name}/" for name in facts.ignored)
         yield _finding("ignored", f"ignored, because neither a class folder nor a split folder: {names}")
     if facts.links_out is not None:
-        yield _finding("links-out", f"{facts.links_out.sentence}; a build reads them (--set data.links=refuse: it does not)")
+        use = "a build uses them unless you pass --set data.links=refuse"
+        yield _finding("links-out", f"{facts.links_out.sentence}; {use}")
     of_tools = [skipped for skipped in facts.skipped_images if skipped.why == "left by a tool"]
     unlisted = [skipped for skipped in facts.skipped_images if skipped.why == "not in the list"]
     others = [skipped for skipped in facts.skipped_images if skipped not in (*of_tools, *unlisted)]

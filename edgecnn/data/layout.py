@@ -67,7 +67,7 @@ class Layout(NamedTuple):
     skipped_images: tuple[SkippedImages, ...] = ()
     """Files and folders with images that belong to no class."""
     links_out: LinkedImages | None = None
-    """Images that are links to files outside the folder; None if there are none."""
+    """Images that links reach outside the folder; None if there are none."""
 
     @property
     def unused(self) -> str:

@@ -95,7 +95,7 @@ def device_named(name: str) -> Device:
 
 
 def device_or_none(name: str) -> Device | None:
-    """Return the shipped or the user's own device of a name; None if there is none, or if its file is not valid."""
+    """Return the same device as ``device_named``, or None if there is none or its file is not valid."""
     try:
         return device_named(name)
     except EdgecnnError:

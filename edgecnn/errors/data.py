@@ -92,8 +92,8 @@ DATA_FOLDER_UNREADABLE = ErrorRow(
 )
 LINK_LEADS_OUT = ErrorRow(
     "link-leads-out",
-    "{path} is a link to {target}",
-    "that is outside the data folder, and data.links is refuse",
+    "{path} leads out of the data folder",
+    "a link leads to {target}, and the recipe states data.links = refuse",
     "copy the file into the folder, or allow such links: --set data.links=follow",
 )
 NO_CLASS_FOLDERS = ErrorRow(

@@ -257,24 +257,28 @@ def _compared(alone: Sequence[ClassFigures], images: Counts, pairs: Pairs) -> Cl
         )
         for index, figures in enumerate(alone)
     )
+    return compared_report(classes)
+
+
+def compared_report(classes: Sequence[ClassFigures]) -> ClassReport:
+    """Return the report of classes that were compared with the baseline network, with p values adjusted over these classes."""
+    lost, gained, images = (
+        np.array([getattr(figures, field) or 0 for figures in classes], np.int64) for field in ("lost", "gained", "images")
+    )
     some, most = images > 0, most_drops(lost, gained, images)
+    least = least_drops(lost[some], gained[some], images[some])
     report = ClassReport(
-        classes=classes,
+        classes=tuple(classes),
         compared=int(some.sum()),
-        worst_drop_pp=_worst(lost[some], gained[some], images[some], float(most.max())),
-        widest=alone[int(most.argmax())].name,
+        worst_drop_pp=Interval(
+            estimate=100 * max(0.0, float(((lost - gained)[some] / images[some]).max())),
+            low=100 * max(0.0, float(least.max())),
+            high=100 * max(0.0, float(most.max())),
+            confidence=NON_INFERIORITY_CONFIDENCE,
+        ),
+        widest=classes[int(most.argmax())].name,
     )
     return adjusted_reports([report])[0]
-
-
-def _worst(lost: Counts, gained: Counts, images: Counts, most: float) -> Interval:
-    least = least_drops(lost, gained, images)
-    return Interval(
-        estimate=100 * max(0.0, float(((lost - gained) / images).max())),
-        low=100 * max(0.0, float(least.max())),
-        high=100 * max(0.0, most),
-        confidence=NON_INFERIORITY_CONFIDENCE,
-    )
 
 
 def unit_losses(pairs: Pairs, classes: int) -> list[UnitLosses | None]:

@@ -130,7 +130,7 @@ _OF_RUNS: Final = ("p50_ms", "p99_ms", "ratio_to_fp32")
 
 
 def interval_notes(candidates: Sequence[CandidateFacts], columns: Iterable[Column]) -> list[str]:
-    """Return the confidence of the intervals in these columns, and the number of images or runs behind them, in one line."""
+    """Return one line with the confidence level of each column's intervals and the number of images or runs; none without any."""
     shown = {column.name for column in columns}
     images = {facts.answered.images for facts in candidates if facts.answered is not None}
     runs = {facts.latency.runs for facts in candidates if facts.latency is not None and facts.latency.p50_ms is not None}
@@ -145,10 +145,9 @@ def interval_notes(candidates: Sequence[CandidateFacts], columns: Iterable[Colum
 
 
 def _level_text(name: str, candidates: Sequence[CandidateFacts]) -> str:
-    """Return ``top-1 95 %``; empty if no candidate has an interval in the column."""
-    values = [value for facts in candidates if not facts.is_baseline and (value := COLUMN[name].cell(facts).value) is not None]
-    values = values or [value for facts in candidates if (value := COLUMN[name].cell(facts).value) is not None]
-    levels = sorted({value.confidence for value in values if value.confidence and value.low != value.high})
+    """Return ``top-1 95 %``, or an empty text if no candidate has an interval in the column."""
+    values = (COLUMN[name].cell(facts).value for facts in candidates)
+    levels = sorted({value.confidence for value in values if value is not None and value.confidence and value.low != value.high})
     return f"{SHOWN[name].words} {' or '.join(map(figures.level, levels))}" if levels else ""
 
 

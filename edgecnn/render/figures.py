@@ -86,13 +86,14 @@ _SIGNS: Mapping[str, tuple[float, str, str, str]] = {
 
 
 _MORE_DIGITS: Final = 2
+"""Additional digits at most for an interval whose ends would otherwise look equal."""
 
 
 def interval_text(interval: Interval | None, unit: str, digits: int) -> FigureText:
     """Return a figure with its interval, such as '+0.31 [-0.12, +0.75] pp', or a dash.
 
-    Exact numbers, and estimates without a confidence, have no interval. A narrow interval has more digits, up to
-    ``_MORE_DIGITS``, so that its ends differ: 99.96 % and 100 % are not both 100.0 %.
+    Exact numbers, and estimates without a confidence, have no interval. A narrow interval gets more digits, so that 99.96 % and
+    100 % are not both shown as 100.0 %.
     """
     if interval is None:
         return FigureText(NONE)
@@ -357,7 +358,7 @@ def multiply_adds(count: int) -> str:
 
 
 def level(confidence: float) -> str:
-    """Return a confidence level. Levels of medians over few runs are not round: ``98.4 %``."""
+    """Return a confidence level in percent. A median over few runs has an exact level such as ``98.4 %``."""
     return f"{100 * confidence:.3g} %"
 
 

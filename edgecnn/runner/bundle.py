@@ -10,12 +10,12 @@ import random
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
-from .choice import CHOICE, gates_in, knobs_of, read_choice
+from .choice import CHOICE, built_for, gates_in, knobs_of, read_choice
 from .engines.engine import build_engines
 from .files import make_folder, read_json, write_json
 from .kit import Kit
 from .machine.environment import read_environment
-from .measured import judged_gates, kit_figures, machine_name
+from .measured import is_device, judged_gates, kit_figures, machine_name
 from .messages import RunnerError, note, progress
 from .meters.kinds import NOTHING_OF_A_CPU, can_watch
 from .packages import runs_on_gpu
@@ -76,7 +76,7 @@ def measure(bundle: Path, out: Path, rounds: Optional[int], samples: int) -> Dic
     runs = {entry.kit.folder.name: finished.get(entry.kit.sha256, KitRuns(())) for entry in kits}
     entries = {entry.kit.folder.name: entry.entry for entry in kits}
     measured.update(kits=kit_figures(runs, entries, choice), machine=machine_name(environment), device=choice.get("device"))
-    measured["gates"] = judged_gates(gates, measured["kits"], runs, choice.get("device_architecture"))
+    measured["gates"] = judged_gates(gates, measured["kits"], runs, is_device(built_for(choice), environment))
     if left_out:
         measured["left_out"] = left_out
     failed = [run_file(out, index) for index in timed["failed"]]

@@ -111,3 +111,10 @@ def gates_in(choice: Mapping[str, Any]) -> List[StatedGate]:
         if isinstance(bound, (int, float)) and isinstance(runs, int):
             gates.append(StatedGate(entry["metric"], str(entry["side"]), float(bound), runs))
     return gates
+
+
+def built_for(choice: Mapping[str, Any]) -> Dict[str, str]:
+    """Return how the device of a ``choice.json`` identifies itself: ``architecture``, ``model_contains``, ``model_is``."""
+    facts = choice.get("built_for")
+    names = ("architecture", "model_contains", "model_is")
+    return {name: facts[name] for name in names if isinstance(facts.get(name), str)} if isinstance(facts, dict) else {}

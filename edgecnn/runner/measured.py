@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from .choice import StatedGate, unlearned_in
@@ -45,25 +44,25 @@ def judged_gates(
     gates: Sequence[StatedGate],
     rows: Sequence[Mapping[str, Any]],
     runs: Mapping[str, KitRuns],
-    architecture: Optional[str] = None,
+    on_device: bool = True,
 ) -> List[Dict[str, Any]]:
-    """Return each gate on a percentile of latency with its ``outcome`` for the chosen kit: met, broken, open or elsewhere.
+    """Return each gate on a percentile of latency with its ``outcome`` for the chosen kit.
 
-    If no kit is chosen, the fastest one counts. A chosen kit without runs leaves its gates open. ``architecture``: of the device
-    for which the bundle was built; another machine decides no gate of the device. ``edgecnn bench --runs`` judges the same runs
-    again, and also allows for runs that depend on each other.
+    The outcomes are met, broken, open, disturbed (broken, but something slowed the kit) and elsewhere. If no kit is chosen, the
+    fastest one counts. A chosen kit without runs leaves its gates open. ``on_device``: whether this machine is the device for
+    which the bundle was built; another machine decides no gate. ``edgecnn bench --runs`` judges the same runs again, and also
+    allows for runs that depend on each other.
     """
     timed = [row for row in rows if row["p50_ms"] is not None]
     judged = [row for row in rows if row["chosen"]] or sorted(timed, key=lambda row: float(row["p50_ms"]["middle"]))
     known = [gate for gate in gates if gate.metric in PERCENTILES and gate.side == "max"] if judged else []
     measured = runs.get(judged[0]["name"]) if judged else None
-    is_elsewhere = architecture is not None and architecture != platform.machine()
     return [
         dict(
             gate._asdict(),
             kit=judged[0]["name"],
             measured_runs=measured.count if measured else 0,
-            outcome="elsewhere" if is_elsewhere else _outcome(gate, measured),
+            outcome=_outcome(gate, measured) if on_device else "elsewhere",
         )
         for gate in known
     ]
@@ -76,7 +75,8 @@ def _outcome(gate: StatedGate, runs: Optional[KitRuns]) -> str:
     if figure is None or figure.low is None or figure.high is None or runs.count < max(gate.runs, RUNS_NEEDED):
         return "open"
     if figure.low > gate.bound:
-        return "broken"
+        was_slowed = runs.others_percent > OTHERS_PERCENT_MAX or 2 * runs.throttled >= runs.count
+        return "disturbed" if was_slowed else "broken"
     within: Optional[float] = figure.high
     if gate.metric != "p50_ms":  # the middle run says little about a tail
         within = share_below(runs.values_ms(gate.metric))
@@ -87,3 +87,27 @@ def machine_name(environment: Mapping[str, Any]) -> str:
     """Return the name of the board, else of the processor, else ``this machine``."""
     names = environment.get("observed", {}).get("model"), environment.get("conditions", {}).get("cpu")
     return str(next(filter(None, names), "this machine"))
+
+
+_ARCHITECTURES = {"AMD64": "x86_64", "arm64": "aarch64"}
+"""Names of Windows and macOS for the architectures of Linux."""
+
+
+def is_device(built_for: Mapping[str, str], environment: Mapping[str, Any]) -> bool:
+    """Whether this machine may be the device for which a bundle was built.
+
+    It is not, if the architecture differs, or if it states the names of its parts and none is the device's.
+
+    Args:
+        built_for: see ``choice.built_for``.
+        environment: see ``read_environment``.
+    """
+    observed = environment["observed"]
+    architecture = _ARCHITECTURES.get(observed["architecture"], observed["architecture"])
+    if built_for.get("architecture", architecture) != architecture:
+        return False
+    models = [model for name in ("model", "gpu") for model in observed.get(name, "").split("; ") if model]
+    names = models + [environment["conditions"].get("cpu", "").partition(" (")[0]]
+    contained, whole = built_for.get("model_contains"), built_for.get("model_is")
+    is_named = (contained is None or any(contained in name for name in names)) and (whole is None or whole in names)
+    return is_named or not models

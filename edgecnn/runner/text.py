@@ -141,6 +141,8 @@ def _gate_line(gate: Mapping[str, Any]) -> str:
 def _outcome(gate: Mapping[str, Any]) -> str:
     if gate["outcome"] == "elsewhere":
         return "not judged, because this machine is not the device"
+    if gate["outcome"] == "disturbed":
+        return "open for {} (too slow here, but other work or throttling may be the cause)".format(gate["kit"])
     if gate["outcome"] == "open":
         few = "it needs {0} runs: --rounds {0} --out NEW_FOLDER".format(gate["runs"])
         is_short = gate["measured_runs"] < gate["runs"]

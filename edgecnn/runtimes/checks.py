@@ -46,11 +46,10 @@ LEAST_TOLERANCE = {Precision.FP32: 0.0005, Precision.TF32: 0.01, Precision.BF16:
 """Smallest tolerance for other machines, as a share of the logits' spread. In ONNX Runtime, fp32 differed by 1e-6 between x86 and
 aarch64, and INT8 not at all. TensorRT rounds activations where its twin does not. TF32 has fp16's mantissa."""
 
-
 SATURATED = 1.5
-"""Tolerance for sums that saturate, as a multiple of their largest difference on the golden images. On a processor with AVX2,
-full-range INT8 of a ResNet-18, MobileNetV2 and MobileNetV3-Small with random weights differed by 0.05, 0.01 and 0.06 of the
-spread."""
+"""If sums saturate on this machine, the tolerance is at least this multiple of the largest error on the golden images. On a
+processor with AVX2, this error was 0.05, 0.01 and 0.06 of the spread for full-range INT8 of a ResNet-18, a MobileNetV2 and a
+MobileNetV3-Small with random weights."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,8 @@ class Golden:
 def golden_logits(made: Path, prepared: Path, normalization: Normalization, candidate: Candidate) -> Golden:
     """Return the golden logits of the model in ``made``, or of its twin if it has one. ``prepared``: the output of ``prepare``.
 
-    If sums of 8-bit products saturate on this machine, but not on the device, the logits are those of exact sums. The kit must
-    pass its self-test on both, so the tolerance has room for ``SATURATED`` times the difference.
+    If sums of 8-bit products saturate on this machine but not on the device, the golden logits are computed with exact sums. The
+    kit must also pass its self-test on this machine, so the tolerance allows for the saturated sums (``SATURATED``).
 
     Raises GOLDEN_NOT_TELLING: all images get the same logits, or NaN.
     """

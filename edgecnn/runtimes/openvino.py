@@ -160,7 +160,7 @@ class OpenVinoBackend(Backend):
     reads_onnx = True
     fp32_options: Mapping[str, str] = F32
     exact_options: Mapping[str, str] = {"LP_TRANSFORMS_MODE": "NO"}
-    """Computes quantized layers in fp32. Source: ``enable_lp_transformations`` of OpenVINO's internal_properties.hpp."""
+    """Compute quantized layers in fp32. Source: ``enable_lp_transformations`` in OpenVINO's internal_properties.hpp."""
     builder: str | None = None
     learned: Scheme | None = UNSIGNED
 

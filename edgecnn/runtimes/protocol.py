@@ -170,7 +170,7 @@ class Backend(Protocol):
 
     @property
     def exact_options(self) -> Mapping[str, str]:
-        """Session options with which no sum of 8-bit products saturates. Empty if the candidates' own options ensure it."""
+        """Session options that prevent sums of 8-bit products from saturating. Empty if every candidate's own options do."""
 
     @property
     def builder(self) -> str | None:

@@ -150,17 +150,16 @@ class SkippedImages(Value):
 
 
 class LinkedImages(Value):
-    """Images of a data folder that are links to files outside it, as DVC and similar tools make them."""
+    """Images outside a data folder that links in the folder lead to. DVC and similar tools create such links."""
 
     images: int
     folder: str
-    """The innermost folder that holds all of these files."""
+    """The innermost folder that contains all of these images."""
 
     @property
     def sentence(self) -> str:
-        """How many images, and where they are."""
-        are = plural(self.images, "image is a link to a file", "images are links to files")
-        return f"{self.images:,} {are} outside this folder, in {self.folder}"
+        """The number of images and their folder, in a sentence without a full stop."""
+        return f"links lead to {counted(self.images, 'image')} outside the data folder, in {self.folder}"
 
 
 class RoleSummary(Value):
@@ -329,7 +328,7 @@ class DataDivision(Value):
     copies: tuple[str, ...]
     """Excluded: the same bytes are in another split or class."""
     links_out: LinkedImages | None = Field(default=None, exclude_if=lambda links: links is None)
-    """Images that came from outside the divided folder; None if there are none."""
+    """Images outside the divided folder; None if there are none."""
 
 
 class ClassCount(Value):

@@ -91,8 +91,8 @@ class DataChoice(DataSource):
     """Whether sub-folders are labels. False: only agreement with fp32 is known, for a custom model. Unset: true; false for a
     custom model and a folder of images without sub-folders."""
     links: Literal["follow", "refuse"] = "follow"
-    """Links in the data folder, or from a list's folder, to files outside it. follow: read them, as folders of DVC need it.
-    refuse: an error. Archives never contain links."""
+    """Whether to read files outside the data folder (or a list's folder) that links lead to. follow: read them, which data sets
+    of DVC need. refuse: stop with an error."""
     train: bool = True
     """False is the default for a custom model and with a kept head: images that would be training images are test images. If you
     set true for a custom model, it was trained on the images of the role ``train``, and they are not test images. If you set

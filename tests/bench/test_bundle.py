@@ -38,7 +38,9 @@ from edgecnn.store.store import Store
 from edgecnn.values.board import HostRequest
 from edgecnn.values.dataset import DataManifest, Fold
 from edgecnn.values.recipe import DataChoice, RaceChoice, Recipe, RoleDraw
+from edgecnn.values.verdict import Verdict
 from tests.building.builds import Place
+from tests.bundle.sealed import reseal
 from tests.data.folders import fill
 from tests.hosts.sshd import loopback, needs_sshd
 from tests.store.toys import Ear
@@ -90,6 +92,23 @@ def test_the_build_s_own_photographs_are_known_again_and_answered_as_they_were(
         json.loads((tmp_path / "found" / name / "profile.json").read_text())["what"] for name in found.profiles[row.candidate.id]
     ]
     assert whats == ["evaluation", "race"]
+
+
+def test_gates_that_only_a_build_can_judge_stop_no_bench_of_its_bundle(built_once: Place, tmp_path: Path) -> None:
+    bundle = Path(shutil.copytree(built_once.out / "bundle", tmp_path / "bundle"))
+    choice = json.loads((bundle / "choice.json").read_text())
+    bounds = {("max", "drop_pp"): 1.0, ("min", "int8_mac_share"): 0.9, ("min", "top1"): 0.01}
+    choice["gates"] = [{"metric": metric, "side": side, "bound": bound, "runs": 0} for (side, metric), bound in bounds.items()]
+    (bundle / "choice.json").write_text(json.dumps(choice))
+    reseal(bundle)
+    results = {result.gate.metric: result for result in benched(bundle, tmp_path, built_once.photos).gates}
+    assert {metric: results[metric].verdict for metric in ("drop_pp", "int8_mac_share", "top1")} == {
+        "drop_pp": Verdict.MISSING,
+        "int8_mac_share": Verdict.MISSING,
+        "top1": Verdict.PASS,
+    }
+    assert {result.gate.required for result in results.values() if result.gate.stated_by == "build"} == {"when-measured"}
+    assert "edgecnn judge BUILD" in results["drop_pp"].reason
 
 
 def test_the_reported_images_alone_are_known_again_too(built_once: Place, tmp_path: Path) -> None:

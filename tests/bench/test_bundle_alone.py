@@ -79,9 +79,12 @@ def test_gates_of_the_build_stay_without_images_and_keep_their_unit(tmp_path: Pa
     ]
     (bundle / "choice.json").write_text(json.dumps(choice))
     reseal(bundle)
-    gates = recorded_in(bundle).gates
-    assert (gates.max, gates.min) == ({"drop_pp": 1.0}, {"images_per_s": 0.2})
-    drop, p50 = sorted(benched(bundle, tmp_path).gates, key=lambda result: result.gate.metric)
+    recorded = recorded_in(bundle)
+    assert (recorded.gates.max, recorded.gates.min) == ({"drop_pp": 1.0}, {"images_per_s": 0.2})
+    assert recorded.unknown_gates == ("of_a_later_version",)
+    bench = benched(bundle, tmp_path)
+    assert any("of_a_later_version" in notice for notice in bench.notices)
+    drop, p50 = sorted(bench.gates, key=lambda result: result.gate.metric)
     assert (drop.verdict, drop.gate.required) == (Verdict.MISSING, "when-measured")
     assert (p50.verdict, p50.gate.required, p50.gate.images_per_s) == (Verdict.PASS, "always", 0.2)
 

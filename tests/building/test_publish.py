@@ -14,6 +14,7 @@ from threading import Barrier, Thread
 import pytest
 
 from edgecnn.building.build import check_output, publish_plan, publish_progress, publish_report
+from edgecnn.bundle.manifest import recorded_in
 from edgecnn.bundle.publishing import STAMPS
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import OUTPUT_HOLDS_OTHER_FILES
@@ -21,6 +22,8 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
 from edgecnn.results.folder import output_lock
+from edgecnn.values.recipe import GateChoice
+from edgecnn.values.verdict import Fidelity, Gate, GateResult, Verdict
 from tests.building.bundles import publish_bundle
 from tests.building.resolutions import INT8, resolved
 from tests.building.scenes import a_choice, a_kit, a_report
@@ -49,6 +52,30 @@ def test_a_bundle_holds_the_carried_kits_file_for_file_and_no_other(kits: dict[s
     publish_bundle(a_report(choice=a_choice("onnxruntime-int8")), kits, out)
     assert [path.name for path in (out / "bundle" / "kits").iterdir()] == ["onnxruntime-int8"]
     assert files_in(out / "bundle" / "kits" / "onnxruntime-int8") == files_in(kits["onnxruntime-int8"].folder)
+
+
+def test_the_choice_keeps_the_gates_of_the_build_and_how_its_device_identifies_itself(kits: dict[str, KitRef], out: Path) -> None:
+    gate = Gate(metric="p50_ms", side="max", bound=50.0, images_per_s=20.0, required="when-measured", stated_by="command line")
+    result = GateResult(
+        gate=gate,
+        candidate="onnxruntime-int8",
+        verdict=Verdict.MISSING,
+        figure=None,
+        fidelity=Fidelity.MISSING,
+        reason="the device is away",
+    )
+    stated = BOTH.model_copy(
+        update={
+            "gates": (result,),
+            "require_measured": True,
+            "build": BOTH.build.model_copy(update={"device": "raspberry-pi-5"}),
+        }
+    )
+    publish_bundle(stated, kits, out)
+    written = json.loads((out / "bundle" / "choice.json").read_text())
+    assert written["built_for"] == {"architecture": "aarch64", "model_contains": "Raspberry Pi 5"}
+    recorded = recorded_in(out / "bundle")
+    assert recorded.gates == GateChoice(min={"images_per_s": 20.0}, require_measured=True)
 
 
 def test_the_choice_names_its_kits_by_the_sha256_of_their_manifests(kits: dict[str, KitRef], out: Path) -> None:

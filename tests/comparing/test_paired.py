@@ -443,3 +443,30 @@ def test_where_the_test_splits_differ_a_bound_on_head_alone_is_judged_on_its_who
     verdicts = {gate.gate.metric: gate.verdict for gate in found.gates}
     assert (verdicts["drop_pp"], verdicts["top1"]) == (Verdict.PASS, Verdict.FAIL)
     assert any("200 images that both test splits hold (200 in BASE, 400 in HEAD)" in notice for notice in found.notices)
+
+
+def test_a_class_that_only_one_side_has_decides_no_gate_on_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels, rows = np.arange(1200) % 4, np.flatnonzero(np.arange(1200) % 4 < 3)
+    head = np.eye(4, dtype=np.float32)[labels]
+    told = {"head": Answers("onnxruntime-fp32", head, "head", "m"), "base": Answers("onnxruntime-fp32", head[rows], "base", "m")}
+    common = CommonImages(
+        head=rows,
+        base=np.arange(len(rows)),
+        base_labels=labels[rows],
+        base_pixels=tmp_path / "gone.npy",
+        groups=None,
+        only_head=("new",),
+    )
+    answers = PairedAnswers(
+        told["head"], told["base"], labels, ("a", "b", "c", "new"), tmp_path / "gone.npy", common, ("a", "b", "c", "new")
+    )
+    monkeypatch.setattr("edgecnn.comparing.comparison.paired_answers", lambda *_: answers)
+    head_folder, base_folder = two_bundles(tmp_path)
+    gates = parse_bounds(["worst_class_drop_pp=3"], [], compared=True)
+    found = judge_against(
+        AgainstRequest(head=head_folder, base=base_folder, gates=gates), racing_lab(RacingHost(head=1.0, base=1.0), tmp_path)
+    )
+    (result,) = [gate for gate in found.gates if gate.gate.metric == "worst_class_drop_pp"]
+    assert result.verdict is Verdict.PASS
+    assert found.classes is not None
+    assert [(row.name, row.images, row.right) for row in found.classes.only_head] == [("new", 300, 300)]

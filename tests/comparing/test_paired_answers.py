@@ -121,6 +121,14 @@ def test_multi_label_builds_are_compared_on_the_labels_that_both_have() -> None:
     )
 
 
+def test_multi_label_builds_without_an_image_of_a_common_label_cannot_be_compared() -> None:
+    classes = _Classes(head=("dusty", "torn"), base=("wet", "dusty"))
+    ours, theirs = np.array([[0, 1], [0, 1]], np.uint8), np.array([[1, 0], [0, 0]], np.uint8)
+    splits = (_Split("p", labels, None, Path("x.npy"), ("a.png", "b.png")) for labels in (ours, classes.head_labels(theirs)))
+    with pytest.raises(Unavailable, match="has a label that both builds have \\('dusty'\\)"):
+        _common_images(*splits, ("HEAD", "BASE"), classes)
+
+
 def test_builds_of_another_resolution_are_paired_by_source_image(tmp_path: Path) -> None:
     answers = paired_builds(tmp_path, 9)
     assert answers.pairing == Pairing(images=31, base_images=40, head_images=40)

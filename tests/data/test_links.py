@@ -72,7 +72,7 @@ def test_they_are_refused_if_the_recipe_says_so(shape: str, cache: Path, tmp_pat
     choice = DataChoice(path=str(make(tmp_path / "photos", cache)), links="refuse")
     with pytest.raises(EdgecnnError, check=LINK_LEADS_OUT.made) as refused:
         summarize(choice, tmp_path / "store", Quiet())
-    assert str(cache) in refused.value.what
+    assert str(cache) in (refused.value.because or "")
 
 
 def test_a_pool_without_labels_is_treated_alike(cache: Path, tmp_path: Path) -> None:

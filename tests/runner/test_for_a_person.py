@@ -14,7 +14,7 @@ import pytest
 
 from edgecnn.runner.choice import StatedGate
 from edgecnn.runner.classifier import Classifier, RunnerError
-from edgecnn.runner.measured import judged_gates
+from edgecnn.runner.measured import is_device, judged_gates
 from edgecnn.runner.runs.figures import KitRuns, median_rank
 from edgecnn.runner.text import _gate_line, visible
 from tests.building.bundles import write_choice
@@ -110,8 +110,37 @@ def test_a_gate_is_met_or_broken_only_by_the_whole_interval(metric: str, bound: 
 def test_another_machine_decides_no_gate_of_the_device() -> None:
     rows: list[dict[str, Any]] = [{"name": "a", "chosen": True, "p50_ms": {"middle": 10.0}}]
     timed = runs_of(*(10.0 + 0.01 * index for index in range(17)))
-    gates = judged_gates([StatedGate("p50_ms", "max", 12.0, 16)], rows, {"a": timed}, "another-architecture")
+    gates = judged_gates([StatedGate("p50_ms", "max", 12.0, 16)], rows, {"a": timed}, on_device=False)
     assert [gate["outcome"] for gate in gates] == ["elsewhere"]
+
+
+PI_5 = {"architecture": "aarch64", "model_contains": "Raspberry Pi 5"}
+LAPTOP = {"architecture": "x86_64", "model_contains": "Intel"}
+
+
+@pytest.mark.parametrize(
+    ("device", "observed", "is_there"),
+    [
+        (PI_5, {"architecture": "aarch64", "model": "Raspberry Pi 5 Model B Rev 1.0"}, True),
+        (PI_5, {"architecture": "aarch64", "model": "Raspberry Pi 4 Model B Rev 1.5"}, False),
+        (PI_5, {"architecture": "aarch64"}, True),  # a container may hide the name of the board
+        (PI_5, {"architecture": "x86_64"}, False),
+        (LAPTOP, {"architecture": "AMD64"}, True),  # Windows
+        ({}, {"architecture": "riscv64", "model": "a board"}, True),
+    ],
+)
+def test_a_machine_is_the_device_unless_its_own_name_is_another(
+    device: dict[str, str], observed: dict[str, str], is_there: bool
+) -> None:
+    assert is_device(device, {"observed": observed, "conditions": {}}) is is_there
+
+
+@pytest.mark.parametrize(("observed", "outcome"), [({"others_percent": "40"}, "disturbed"), ({"others_percent": "1"}, "broken")])
+def test_a_busy_machine_breaks_no_gate(observed: dict[str, str], outcome: str) -> None:
+    runs = [{"samples_ns": [1e7] * 1000, "round": index, "environment": {"observed": observed}} for index in range(17)]
+    rows: list[dict[str, Any]] = [{"name": "a", "chosen": True, "p50_ms": {"middle": 10.0}}]
+    (gate,) = judged_gates([StatedGate("p50_ms", "max", 5.0, 16)], rows, {"a": KitRuns(runs)})
+    assert gate["outcome"] == outcome
 
 
 def test_a_chosen_kit_without_runs_leaves_its_gate_open() -> None:
@@ -123,10 +152,10 @@ def test_a_chosen_kit_without_runs_leaves_its_gate_open() -> None:
     assert (gate["kit"], gate["outcome"], gate["measured_runs"]) == ("a", "open", 0)
 
 
-@pytest.mark.parametrize(("runs", "advice"), [(18, "it needs 18 runs"), (16, "these runs do not decide it")])
-def test_an_open_gate_asks_for_more_runs_only_if_there_are_too_few(runs: int, advice: str) -> None:
+@pytest.mark.parametrize(("runs", "is_advised"), [(18, True), (16, False)])
+def test_an_open_gate_asks_for_more_runs_only_if_there_are_too_few(runs: int, is_advised: bool) -> None:
     gate = {"metric": "p50_ms", "bound": 10.05, "runs": runs, "measured_runs": 17, "kit": "a", "outcome": "open"}
-    assert advice in _gate_line(gate)
+    assert (f"--rounds {runs}" in _gate_line(gate)) is is_advised
 
 
 def test_the_interval_is_that_of_edgecnn() -> None:

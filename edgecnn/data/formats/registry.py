@@ -182,7 +182,7 @@ def _imagenet_files(path: Path, reading: Reading) -> tuple[Layout, Stamps] | Non
 def _idx_files(path: Path, reading: Reading) -> tuple[Layout, Stamps]:
     for pair in pairs_in(path).values():
         for file in pair:
-            reading.progress.links.take_listed(file, path)
+            reading.progress.links.check(file, path)
     return _with_stamps(idx_layout(path, reading.cache, reading.tell), reading)
 
 
@@ -192,7 +192,7 @@ def _archives_layout(path: Path, reading: Reading) -> tuple[Layout, Stamps] | No
     if not archives:
         return None
     for archive in archives.values():
-        reading.progress.links.take_listed(archive, path)
+        reading.progress.links.check(archive, path)
     names = [archive.name for archive in list(archives.values())[:_NAMED]]
     reading.tell.note(f"{path}: unpacks {', '.join(names)}{' …' if len(archives) > _NAMED else ''}")
     if reading.is_labelled and (lists := Inside.of(path).lists):

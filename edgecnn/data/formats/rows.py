@@ -104,7 +104,7 @@ def lay_out_rows(listed: RowsOfList, progress: ListingProgress) -> tuple[Layout,
     for row in rows:
         progress.count_entry()
         stamps.setdefault((row.part, row.label), []).append(_stamp_of_listed(listed.folder, row.path))
-        progress.links.take_listed(listed.folder / row.path, listed.folder)
+        progress.links.check(listed.folder / row.path, listed.folder)
     folders = tuple(ClassFolder(part, UNLABELLED if is_multi_label else classes.index(label), "") for part, label in stamps)
     own = parts if len(parts) > 1 else {}
     layout = Layout(listed.folder, classes, own, folders, (), groups, labels, held_out)

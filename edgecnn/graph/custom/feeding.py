@@ -64,9 +64,9 @@ class CustomSession:
 
 
 def _session_of_file(path: Path, level: Any) -> onnxruntime.InferenceSession:
-    """Return a session of a file. A newer IR version than ONNX Runtime's is lowered to that of the trunk.
+    """Return a session of a file. If ONNX Runtime cannot open it, try again with the IR version of the trunk.
 
-    ``onnx`` 1.23 writes IR 14 by default, which ONNX Runtime 1.31 refuses, also for operators that it has.
+    ``onnx`` 1.23 writes IR 14 by default. ONNX Runtime 1.31 refuses that version, although it supports the operators.
     """
     try:
         return session_of(path, level)

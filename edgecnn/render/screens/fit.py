@@ -37,9 +37,8 @@ def show_fit(report: FitReport, out: Path) -> None:
     for member in report.members:
         if member.name == report.shipped:
             built = report_or_none(out)
-            step = None if built is None or built.remedy is None else next_step(built)
-            if step is None:
-                step = use_step(out, member.candidate or "") if learned_result(member.gates) is None else improve_step(out)
+            step = next_step(built) if built is not None and built.remedy is not None else None
+            step = step or (use_step(out, member.candidate or "") if learned_result(member.gates) is None else improve_step(out))
             show_lines([f"next: {next_purpose(step, report.device)}:", f"  {step.command}"])
     show_lines([f"results: {out}", result])
 

@@ -215,10 +215,10 @@ def _runtime_lines(resolved: Resolved) -> list[str]:
 
 
 def _unused_file_lines(data: DataSummary) -> list[str]:
-    """Return how many files are skipped, with the first names, and how many are links to other folders."""
+    """Return the numbers of skipped files with the first names, and the number of images outside the data folder."""
     left = (("skipped", data.skipped), ("skipped copies of other images", data.copies))
     lines = [f"{what}: {len(names)}: {first_of(names, 3)}" for what, names in left if names]
-    return lines + ([] if data.links_out is None else [f"links: {data.links_out.sentence}"])
+    return lines + ([] if data.links_out is None else [data.links_out.sentence])
 
 
 SCHEMA_LINE = 'schema = "edgecnn.recipe/2"'
@@ -438,7 +438,8 @@ def division_lines(division: DataDivision) -> Iterator[str]:
         if left:
             yield f"  skipped ({what}): {len(left):,}: {first_of(left, _NAMED)}"
     if division.links_out is not None:
-        yield f"  {division.links_out.sentence}; {division.out} {'links to' if division.linked else 'has copies of'} these files"
+        contains = "hard links to" if division.linked else "copies of"
+        yield f"  {division.links_out.sentence}; {division.out} contains {contains} these images"
 
 
 def preview_lines(preview: AugmentationPreview) -> Iterator[str]:
