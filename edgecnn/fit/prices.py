@@ -296,12 +296,12 @@ def _prediction(forecast: Forecast) -> Prediction:
     return Prediction(forecast.p50_ms, spread, ())
 
 
-def forecast_prices(device: Device, candidates: Sequence[Candidate], lab: Lab, device_file: str | None = None) -> Priced:
+def forecast_prices(build: AwayBuild, lab: Lab) -> Priced:
     """Return predictors of the candidates that have forecasts and may ship. Raises NO_TABLE: none has.
 
     If a record orders the candidates, only the fastest in it ships.
     """
-    build = AwayBuild(device, candidates, device_file)
+    device, candidates = build.device, build.candidates
     networks = [subject_of_arch(name) for name in KNOWN]
     forecasts = networks_forecasts(networks, build)
     choose = kit_chooser(build)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import edgecnn
 from edgecnn.building.build import check_output
+from edgecnn.building.forecasts import build_away
 from edgecnn.building.measuring import require_meter
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.fit import NOTHING_TO_SCALE, not_in_a_search
@@ -33,7 +34,6 @@ from edgecnn.planning.training import require_teachable
 from edgecnn.store.store import Store
 from edgecnn.studies.cost import network_or_family
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.candidate import Candidate
 from edgecnn.values.fit import Member
 from edgecnn.values.forecast import MARK
 from edgecnn.values.recipe import Recipe
@@ -204,7 +204,7 @@ def fit(request: FitRequest, store: Store, tell: Progress) -> Fitted:
             if "energy_mj" in request.within and resolved.attachment.attached:
                 require_meter(machine.environment, resolved.candidates, request.meter, "--within energy_mj")
             lab = machine.lab(store, place.tell, request.device.name)
-            prices = _prices(request, timeable_candidates(resolved.candidates), lab, attached=resolved.attachment.attached)
+            prices = _prices(request, resolved, lab)
         space, first = _search_space(request, resolved, prices)
         epochs = None if resolved.mode == "finetune" else PATIENT * (resolved.recipe.train.epochs or 0)
         builder = MemberBuilder(request, spec, store, place.tell, first.scale, epochs)
@@ -217,18 +217,16 @@ def fit(request: FitRequest, store: Store, tell: Progress) -> Fitted:
         return finished(fitting)
 
 
-def _prices(request: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, attached: bool) -> Priced:
+def _prices(request: FitRequest, resolved: Resolved, lab: Lab) -> Priced:
     """Return predictors from the latency table, or from forecasts if the device is away and has no table.
 
     Raises as ``priced`` and ``forecast_prices``.
     """
+    candidates, attached = timeable_candidates(resolved.candidates), resolved.attachment.attached
     if attached or request.table is not None or table_file(request.device.name) is not None:
         return priced(request, candidates, lab, attached=attached)
-    runtimes = request.device.may_ship(request.recipe.target.runtime)
-    shippable = [candidate for candidate in candidates if candidate.runtime in runtimes]
     lab.tell.note(f"{request.device.name} is not attached and has no latency table; using forecasts ({MARK}), provisionally")
-    own = None if request.device_file is None else str(request.device_file)
-    return forecast_prices(request.device, shippable, lab, own)
+    return forecast_prices(build_away(resolved, candidates), lab)
 
 
 def _unsearched(recipe: Recipe) -> list[str]:

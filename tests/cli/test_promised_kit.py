@@ -112,7 +112,7 @@ class Asking:
         build = build_away(self.resolved, timeable_candidates(self.resolved.candidates))
         lab = replace(this_machine().lab(self.store, Quiet(), "cpu"), device=build.device.name)
         try:
-            prices = forecast_prices(build.device, build.candidates, lab)
+            prices = forecast_prices(build, lab)
         except EdgecnnError as error:
             assert error.ref == NO_TABLE.ref
             return self.case.kit, None
