@@ -25,7 +25,7 @@ from edgecnn.sweeps.state import Since, SweepState, build_folder, changed_since
 from edgecnn.values.base import Dated, Value
 from edgecnn.values.command import Command
 from edgecnn.values.recipe import GateChoice
-from edgecnn.values.report import BuildReport, CandidateFacts, Choice
+from edgecnn.values.report import BuildReport, CandidateFacts, Choice, Remedy
 from edgecnn.values.verdict import GateResult, Interval, Verdict
 
 
@@ -61,6 +61,8 @@ class FleetCell(Value):
     """The leased board that measured it."""
     made_at: Dated | None = None
     notices: tuple[str, ...] = ()
+    remedy: Remedy | None = Field(default=None, exclude_if=lambda remedy: remedy is None)
+    """What is most likely to improve a weak network; None if it is not weak."""
     since: Since | None = None
     """Compared with its result under earlier settings; None if they never changed."""
     beaten_by: str | None = None
@@ -133,6 +135,7 @@ def fleet_cell(cell: Cell, fingerprint: str, state: SweepState, out: Path) -> Fl
         board=outcome.board,
         made_at=report.made_at,
         notices=report.notices,
+        remedy=report.remedy,
         since=outcome.since if current else None,
         measured_by=_measuring_command(report, folder),
     )

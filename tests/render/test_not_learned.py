@@ -29,7 +29,7 @@ from edgecnn.sweeps.fleet import FleetReport, fleet_report
 from edgecnn.sweeps.state import CellOutcome, SweepState, build_folder
 from edgecnn.sweeps.sweep import JudgedBuild, SweepJudgement
 from edgecnn.values.figures import ClassReport
-from edgecnn.values.report import BuildReport, Choice
+from edgecnn.values.report import BuildReport, Choice, Remedy
 from edgecnn.values.verdict import Verdict
 from tests.fit.made import report as fit_report
 from tests.fit.test_choose import member
@@ -112,18 +112,20 @@ def test_a_search_and_its_page_begin_with_it(capsys: pytest.CaptureFixture[str])
 
 
 def test_a_sweep_and_its_page_name_such_builds_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = swept(tmp_path)
+    remedy = Remedy(cause="short-training", options=(("--set", "train.epochs=6"),))
+    found = swept(tmp_path, remedy)
     show_fleet(found)
-    assert capsys.readouterr().out.splitlines()[0] == "not shown to have learned: lenet-5-cpu"
-    assert read(fleet_page(found)).first("main").first("li").words == "not shown to have learned: lenet-5-cpu"
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first == f"not shown to have learned: lenet-5-cpu; {remedy.sentence}"
+    assert read(fleet_page(found)).first("main").first("li").words == first
     assert (found.cells[0].verdict, found.cells[0].exit_code, found.for_all) == (Verdict.UNSURE, 4, None)
 
 
-def swept(folder: Path) -> FleetReport:
+def swept(folder: Path, remedy: Remedy) -> FleetReport:
     (cell,) = cells(folder, '[grid]\nmodel.arch = ["lenet-5"]\ntarget.device = ["cpu"]')
     out = build_folder(folder, cell.name)
     out.mkdir(parents=True)
-    (out / REPORT).write_text(report_text(built()), encoding="utf-8")
+    (out / REPORT).write_text(report_text(built().model_copy(update={"remedy": remedy})), encoding="utf-8")
     ended = CellOutcome(name=cell.name, asked="1", exit_code=4, reported=True, seconds=1.0, ended_at="2026-11-26T10:00:00+00:00")
     return fleet_report((cell,), {cell.name: "1"}, SweepState(sweep="s.toml").with_outcome(ended), folder)
 

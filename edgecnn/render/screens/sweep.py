@@ -72,9 +72,12 @@ def verdict_counts(fleet: FleetReport) -> str:
 
 
 def unlearned_fleet_lines(fleet: FleetReport) -> list[str]:
-    """Return one line with the builds that are not shown to have learned, if there are any."""
-    names = [cell.name for cell in fleet.cells if learned_result(cell.gates) is not None]
-    return [f"not shown to have learned: {', '.join(names)}"] if names else []
+    """Return the builds that are not shown to have learned, one line for each remedy."""
+    names = dict[str, list[str]]()
+    for cell in fleet.cells:
+        if learned_result(cell.gates) is not None:
+            names.setdefault("" if cell.remedy is None else f"; {cell.remedy.sentence}", []).append(cell.name)
+    return [f"not shown to have learned: {', '.join(builds)}{remedy}" for remedy, builds in names.items()]
 
 
 def row_of(cell: FleetCell) -> tuple[str, ...]:
