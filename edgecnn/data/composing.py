@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 
 from PIL import Image, ImageChops, ImageFilter, ImageOps, ImageStat
 
+from edgecnn.data.decoders import decoders
 from edgecnn.data.files import process_on_every_core
 from edgecnn.data.images import FolderImages, open_source
 from edgecnn.errors.data import corrupt_images, cutouts_unusable
@@ -263,11 +264,11 @@ class Composer:
         return compose_image(cutout, self._background(planned.background), numbers, self.settings), numbers
 
     def _read_cutout(self, entry: ImageEntry) -> Image.Image:
-        return read_cutout(self.cutouts.bytes_of(entry), self.settings.size_px)
+        return decoders().cutout(self.cutouts.bytes_of(entry), self.settings.size_px)
 
     def _read_background(self, entry: ImageEntry) -> Image.Image:
         try:
-            return read_background(self.backgrounds.bytes_of(entry), self.settings.size_px)
+            return decoders().background(self.backgrounds.bytes_of(entry), self.settings.size_px)
         except UnreadableImage as error:
             raise corrupt_images(root=self.backgrounds.manifest.root, broken=[(entry.path, error.why)], checked=1) from error
 

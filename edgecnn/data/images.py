@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import stat
 import zipfile
 from abc import ABC, abstractmethod
@@ -18,6 +17,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 from pydantic import ValidationError
 
+from edgecnn.data.decoders import decoders
 from edgecnn.data.demo import DEMO_FILE, DEMO_PARTS
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.data import DEMO_DAMAGED, IMAGE_CHANGED, IMAGE_GONE, MANIFEST_UNREADABLE, corrupt_images
@@ -25,14 +25,10 @@ from edgecnn.runner.causes import why_no_image
 from edgecnn.runner.files import bounded_content, open_regular
 from edgecnn.runner.pixel_recipe import ALL_LEVELS
 from edgecnn.runner.pixels import (
-    BROKEN,
     MAX_PIXELS,
     UNSUPPORTED_FORMAT,
     PixelRecipe,
     UnreadableImage,
-    decode,
-    fault_text,
-    open_picture,
     to_pixels,
 )
 from edgecnn.store.disk import refuse_known_cause
@@ -163,7 +159,15 @@ class FolderImages(ImageSource):
         """See ``ImageSource.read``."""
         data = self.bytes_of(entry)
         try:
-            return decode(io.BytesIO(data), grey_window)
+            return decoders().rgb(data, grey_window)
+        except UnreadableImage as error:
+            raise self._corrupt_error(entry, error) from error
+
+    def pixels(self, entry: ImageEntry, recipe: PixelRecipe) -> npt.NDArray[np.uint8]:
+        """See ``ImageSource.pixels``."""
+        data = self.bytes_of(entry)
+        try:
+            return decoders().pixels(data, recipe)
         except UnreadableImage as error:
             raise self._corrupt_error(entry, error) from error
 
@@ -216,25 +220,20 @@ def problem_of(path: Path) -> tuple[str, bytes]:
     if facts.st_size > LARGEST_BYTES:
         return "larger than 2 GiB", b""
     with open_regular(path) as file:
-        if not (problem := _header_problem(file)):
-            file.seek(0)
-            data = file.read()
-            return _end_problem(data), data
-    return problem, b""
+        data = file.read()
+    if problem := _header_problem(path, data) or _end_problem(data):
+        return problem, b""
+    return "", data
 
 
-def _header_problem(file: io.BufferedReader) -> str:
+def _header_problem(path: Path, data: bytes) -> str:
     try:
-        width, height = open_picture(file).size
+        width, height = decoders().size(data)
     except UnidentifiedImageError:
-        return why_no_image(file, UNSUPPORTED_FORMAT)
-    except Image.DecompressionBombError:
-        return f"more than {MAX_PIXELS:,} pixels"
-    except BROKEN as error:
-        return why_no_image(file, f"a damaged header ({fault_text(error)})")
-    if width * height > MAX_PIXELS:
-        return f"more than {MAX_PIXELS:,} pixels"
-    return ""
+        return why_no_image(path, UNSUPPORTED_FORMAT)
+    except UnreadableImage as error:
+        return why_no_image(path, f"a damaged header ({error.why})")
+    return f"more than {MAX_PIXELS:,} pixels" if width * height > MAX_PIXELS else ""
 
 
 def _end_problem(data: bytes) -> str:

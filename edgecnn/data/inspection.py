@@ -17,9 +17,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 import edgecnn
+from edgecnn.data.decoders import decoders
 from edgecnn.data.division import grouping_of
 from edgecnn.data.files import parse_stamp, process_on_every_core, skipped_phrases
-from edgecnn.data.fingerprints import Fingerprint, class_marks, fingerprint_of, near_groups
+from edgecnn.data.fingerprints import Fingerprint, class_marks, near_groups
 from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.data.images import LARGEST_BYTES
 from edgecnn.data.layout import Layout
@@ -333,7 +334,7 @@ def _fingerprint_images(listed: Listed, tell: Progress) -> tuple[dict[str, Finge
 
     def fingerprint(image: ListedImage) -> Fingerprint | str:
         try:
-            return fingerprint_of(bounded_content(listed.root / image.path, LARGEST_BYTES))
+            return decoders().fingerprint(bounded_content(listed.root / image.path, LARGEST_BYTES))
         except UnreadableImage as error:
             return error.why
         except OSError as error:

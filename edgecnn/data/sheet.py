@@ -8,14 +8,18 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
+from edgecnn.data.decoders import decoders
+from edgecnn.data.images import LARGEST_BYTES
 from edgecnn.data.roles import Listed, ListedImage, labels_of
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE
 from edgecnn.errors.wording import counted
+from edgecnn.runner.files import bounded_content, open_regular
 from edgecnn.runner.pixel_recipe import ALL_LEVELS
-from edgecnn.runner.pixels import UnreadableImage, decode, open_picture
+from edgecnn.runner.pixels import UnreadableImage
 from edgecnn.store.disk import write_bytes_atomically
 
+_HEAD_BYTES: Final = 1 << 10
 IMAGES: Final = 8
 """Maximum number of images of a class, evenly spaced in path order."""
 CLASSES: Final = 60
@@ -97,16 +101,15 @@ def save_sheet(sheet: Image.Image, path: Path) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    try:
-        with open_picture(path) as image:
-            return image.format == "PNG" and image.info.get("Software") == _OURS
-    except (OSError, ValueError, SyntaxError):
-        return False
+    """Whether a file begins as a sheet of ``save_sheet`` does: a PNG whose first text is edgecnn's mark."""
+    with open_regular(path) as file:
+        head = file.read(_HEAD_BYTES)
+    return head.startswith(b"\x89PNG\r\n\x1a\n") and b"tEXtSoftware\0" + _OURS.encode() in head
 
 
 def _thumbnail(path: Path, grey_window: tuple[int, int]) -> Image.Image | None:
     try:
-        image = decode(path, grey_window)
+        image = decoders().rgb(bounded_content(path, LARGEST_BYTES), grey_window)
     except (OSError, UnreadableImage):
         return None
     image.thumbnail((CELL_PX, CELL_PX))

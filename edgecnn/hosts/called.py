@@ -1,4 +1,7 @@
-"""The process in a sandbox that calls functions for ``hosts.sandbox``: one line of JSON for each request and each answer."""
+"""The process in a sandbox that calls functions for ``hosts.sandbox``.
+
+Each request and each answer is one line of JSON, and ``bytes`` further bytes after it.
+"""
 
 from __future__ import annotations
 
@@ -50,11 +53,14 @@ def main() -> None:
     while line := sys.stdin.buffer.readline():
         request = json.loads(line)
         content = sys.stdin.buffer.read(request["bytes"])
-        say(out, _answer(request, content, out))
+        answer, returned = _answer(request, content, out)
+        say(out, {**answer, "bytes": len(returned)})
+        out.buffer.write(returned)
+        out.flush()
     os._exit(0)  # nothing that a file registered may run now
 
 
-def _answer(request: dict[str, Any], content: bytes, out: TextIO) -> dict[str, Any]:
+def _answer(request: dict[str, Any], content: bytes, out: TextIO) -> tuple[dict[str, Any], bytes]:
     module, _, name = request["function"].partition(":")
     arguments = request["arguments"]
     if content:
@@ -62,15 +68,17 @@ def _answer(request: dict[str, Any], content: bytes, out: TextIO) -> dict[str, A
     if request["tells"]:
         arguments["tell"] = _Progress(out)
     try:
-        return {"ok": True, "value": getattr(import_module(module), name)(**arguments)}
+        value = getattr(import_module(module), name)(**arguments)
+        value, returned = value if request["returns_content"] else (value, b"")
+        return {"ok": True, "value": value}, returned
     except EdgecnnError as error:
-        return {"ok": False, "error": error.kept()}
+        return {"ok": False, "error": error.kept()}, b""
     except OSError as error:
         if error.errno is not None:
-            return {"ok": False, "disk": [error.errno, error.strerror, error.filename and str(error.filename)]}
-        return {"ok": False, "error": unknown_failure(error=error).kept()}
+            return {"ok": False, "disk": [error.errno, error.strerror, error.filename and str(error.filename)]}, b""
+        return {"ok": False, "error": unknown_failure(error=error).kept()}, b""
     except Exception as error:  # noqa: BLE001 - the boundary of the process: every exception becomes an answer
-        return {"ok": False, "error": unknown_failure(error=error).kept()}
+        return {"ok": False, "error": unknown_failure(error=error).kept()}, b""
 
 
 if __name__ == "__main__":

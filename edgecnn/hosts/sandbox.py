@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -17,14 +18,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, NamedTuple, get_args
 
 from edgecnn.errors.base import EdgecnnError, error_again
 from edgecnn.errors.hosts import OWN_ANSWER_UNUSABLE, runner_not_started
 from edgecnn.errors.store import TEMPORARY_FOLDER_FULL
 from edgecnn.hosts import restrict
 from edgecnn.hosts.program import package_environment
-from edgecnn.hosts.wire import POLL_S, Incoming, Line, Unusable, last_lines, parse_json
+from edgecnn.hosts.wire import POLL_S, Incoming, Line, Silence, Unusable, last_lines, parse_json
 from edgecnn.runner.machine.procfs import ROOT, read_limits
 from edgecnn.runner.packages import runs_on_gpu
 from edgecnn.runner.runs.processes import kill_group
@@ -167,6 +168,16 @@ class TimedOut(Exception):
         super().__init__(f"it took more than {limit_s:g} s")
 
 
+class _Call(NamedTuple):
+    """One request to a sandboxed process."""
+
+    request: Mapping[str, Any]
+    content: bytes
+    limit_s: float
+    most_bytes: int = 0
+    """Limit of the bytes after the answer."""
+
+
 class Sandbox:
     """A process of edgecnn that calls functions in a sandbox. It ends with the block, and after a failed call.
 
@@ -234,28 +245,69 @@ class Sandbox:
             Crashed, TimedOut: the process ended.
             OWN_ANSWER_UNUSABLE: its answer is invalid.
         """
-        request = {"function": function, "arguments": arguments, "bytes": len(content), "tells": tell is not None}
-        assert self._process is not None and self._process.stdin is not None
-        with suppress(OSError):  # it has ended, which the answer reports
-            self._process.stdin.write(json.dumps(request).encode() + b"\n" + content)
-            self._process.stdin.flush()
+        request = {"function": function, "arguments": arguments, "tells": tell is not None, "returns_content": False}
+        return self._call(_Call(request, content, limit_s), tell)[0]
+
+    def call_for_content(
+        self, function: str, arguments: Mapping[str, Any], *, limit_s: float, content: bytes, most_bytes: int
+    ) -> tuple[Any, bytes]:
+        """Call a function that returns a pair of a JSON value and bytes, at most ``most_bytes``. See ``call``."""
+        request = {"function": function, "arguments": arguments, "tells": False, "returns_content": True}
+        return self._call(_Call(request, content, limit_s, most_bytes), None)
+
+    def _call(self, call: _Call, tell: Progress | None) -> tuple[Any, bytes]:
+        until = time.monotonic() + call.limit_s
         try:
-            answer = self._answer(limit_s, tell)
+            self._send(json.dumps({**call.request, "bytes": len(call.content)}).encode() + b"\n" + call.content, until)
+            answer = self._answer(until, tell)
+            content = self._content(int(answer.get("bytes", 0)), call.most_bytes, until)
             if answer.get("ok"):
-                return answer.get("value")
+                return answer.get("value"), content
             if answer.get("disk"):
                 number, reason, file = answer["disk"]
                 raise OSError(int(number), str(reason), file and str(file))
             error = error_again({name: value if value is None else str(value) for name, value in dict(answer["error"]).items()})
+        except TimeoutError as late:
+            assert self._process is not None
+            kill_group(self._process)
+            raise TimedOut(call.limit_s) from late
         except (Unusable, KeyError, TypeError, ValueError, LookupError) as problem:
-            raise OWN_ANSWER_UNUSABLE(doing=function.rpartition(":")[2], because=str(problem)) from problem
+            doing = str(call.request["function"]).rpartition(":")[2]
+            raise OWN_ANSWER_UNUSABLE(doing=doing, because=str(problem)) from problem
         if error.ref == TEMPORARY_FOLDER_FULL.ref:  # it names the private folder, which is inside the usual one
             raise full_temporary_folder("reading a file in a sandbox")
         raise error
 
-    def _answer(self, limit_s: float, tell: Progress | None) -> Mapping[str, Any]:
+    def _send(self, data: bytes, until: float) -> None:
+        """Write without waiting for ever: the process may have stopped to read. Raises TimeoutError."""
+        assert self._process is not None and self._process.stdin is not None
+        descriptor, rest = self._process.stdin.fileno(), memoryview(data)
+        os.set_blocking(descriptor, False)
+        writable = select.poll()
+        writable.register(descriptor, select.POLLOUT)
+        while rest:
+            if not writable.poll(1000 * max(0.0, until - time.monotonic())):
+                raise TimeoutError
+            try:
+                rest = rest[os.write(descriptor, rest) :]
+            except BlockingIOError:
+                continue
+            except OSError:  # it has ended, which the answer reports
+                return
+
+    def _content(self, count: int, most: int, until: float) -> bytes:
+        """Return the bytes after an answer. Raises TimeoutError, Unusable."""
+        if not 0 <= count <= most:
+            raise Unusable(f"it has {count:,} bytes, and at most {most:,} are allowed")
+        try:
+            return b"".join(self._incoming.read_exactly(count, max(0.0, until - time.monotonic())))
+        except Silence as late:
+            raise TimeoutError from late
+        except EOFError as error:
+            raise Unusable(str(error)) from error
+
+    def _answer(self, until: float, tell: Progress | None) -> Mapping[str, Any]:
         assert self._process is not None
-        until = time.monotonic() + limit_s
         while True:
             line = self._incoming.read_line(POLL_S)
             if line == b"":
@@ -271,8 +323,7 @@ class Sandbox:
                 if tell is not None and (parsed := Line.of(line)) is not None:
                     _pass_on(parsed[0], tell)
             if time.monotonic() > until:
-                kill_group(self._process)
-                raise TimedOut(limit_s)
+                raise TimeoutError
 
     def _last_lines(self) -> list[str]:
         self._stderr.seek(max(0, self._stderr.seek(0, os.SEEK_END) - _TAIL_BYTES))

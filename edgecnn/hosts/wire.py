@@ -157,6 +157,7 @@ STREAM_BYTES = 64 * 1024 * 1024
 """Bound of standard output: days of progress."""
 _KEPT_BYTES = 64 * 1024
 _BLOCK = 1 << 16
+_LARGE_BLOCK = 1 << 20
 POLL_S = 0.5
 """Longest wait before a signal is noticed."""
 _MOMENT_S = 1.0
@@ -221,20 +222,20 @@ class Incoming:
         """Yield this number of bytes, in blocks. Raises EOFError: the stream ended before. Silence: nothing arrived in time."""
         while count > 0:
             if not self._held:
-                more = self._read(timeout_s)
-                if more is None:
+                block = self._read(timeout_s, min(count, _LARGE_BLOCK))
+                if block is None:
                     raise Silence
-                if not more:
+                if not block:
                     raise EOFError(f"it broke off {count:,} bytes before its end")
-                self._held += more
-            block = self._take(min(count, len(self._held)))
+            else:
+                block = self._take(min(count, len(self._held)))
             count -= len(block)
             yield block
 
-    def _read(self, timeout_s: float) -> bytes | None:
+    def _read(self, timeout_s: float, most: int = _BLOCK) -> bytes | None:
         if not self._ready.poll(max(0.0, 1000 * timeout_s)):
             return None
-        block = read(self._stream.fileno(), _BLOCK)
+        block = read(self._stream.fileno(), most)
         self._left -= len(block)
         if self._left < 0:
             raise Unusable(f"it is longer than {self._most >> 20:,} MiB")

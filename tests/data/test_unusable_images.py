@@ -8,9 +8,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from edgecnn.data import files
+from edgecnn.data import decoded, files
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data import DATA_FOLDER_UNREADABLE, NothingReadable, TooFewImages
 from edgecnn.runner.pixels import UNSUPPORTED_FORMAT
@@ -45,10 +45,22 @@ def test_a_pointer_and_an_image_that_this_pillow_cannot_read_are_named(
     with monkeypatch.context() as lacking:
         lacking.setattr(files, "distribution", lambda _: SimpleNamespace(version="13", read_text=lambda _: "no avif"))
         lacking.delitem(Image.OPEN, "AVIF")
+        lacking.setattr("edgecnn.data.images.decoders", _InThisProcess)
         pointer, avif = summary_of(photos, cache).skipped
         assert pointer.startswith("cat/pointer.jpg: ") and pointer.endswith("git lfs pull")
         assert avif.startswith("dog/new.avif: ") and "AVIF" in avif and avif.endswith(" pillow")
     assert summary_of(photos, cache).skipped == (pointer,), "the same version, built with the decoder"
+
+
+class _InThisProcess:
+    """Decodes with the Pillow of this process, whose formats a test can change."""
+
+    def size(self, content: bytes) -> tuple[int, int]:
+        facts, _ = decoded.size(content)
+        if facts.get("unknown"):
+            raise UnidentifiedImageError
+        width, height = facts["size"]
+        return width, height
 
 
 def test_a_file_that_could_not_be_opened_is_tried_again(photos: Path, cache: Path) -> None:
