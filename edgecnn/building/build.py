@@ -160,7 +160,7 @@ def _make_seconds(planned: Plan, steps: Sequence[PlannedStep], store: Store) -> 
 
 
 def _smallest_visible_drop(resolved: Resolved) -> str:
-    images = sum(fold.counts["test"] for fold in (resolved.data, *resolved.folds))
+    images = resolved.test_images
     if not resolved.data.labelled:
         return f"{images:,} images without labels show how often two candidates agree, but not accuracy"
     of_accuracy = " of accuracy between two candidates"

@@ -133,7 +133,7 @@ def comparison(
         subject.absent.update(latency=finding.absent, memory=finding.absent)
     row, common_row = _row(head, subject), None
     if common is not None and sides.pairing is not None:
-        common_row = _without_classes(_row(head, common), (*sides.pairing.only_head, *sides.pairing.only_base))
+        common_row = _common_classes_only(_row(head, common), (*sides.pairing.only_head, *sides.pairing.only_base))
     now, before = subject.against.get("HEAD"), subject.against.get("BASE")
     answered = (row if common_row is None else common_row).answered
     equally_right = identical and row.broken is None
@@ -169,8 +169,8 @@ def comparison(
     )
 
 
-def _without_classes(row: CandidateFacts, names: Collection[str]) -> CandidateFacts:
-    """Return HEAD's figures without the classes that only one side has: no image in common shows them."""
+def _common_classes_only(row: CandidateFacts, names: Collection[str]) -> CandidateFacts:
+    """Return HEAD's figures on the classes that both sides have. ``names``: the other classes, which no common image shows."""
     if row.test is None or row.test.quality is None or not names:
         return row
     quality = row.test.quality

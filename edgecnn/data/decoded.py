@@ -55,11 +55,11 @@ def fingerprint(content: bytes) -> Decoded:
     from edgecnn.data.fingerprints import fingerprint_of
 
     try:
-        found = fingerprint_of(content)
+        fields = fingerprint_of(content)._asdict()
     except UnreadableImage as error:
         return {"why": error.why}, b""
-    facts, small = _array(found.small)
-    return {**facts, "fields": {name: value for name, value in found._asdict().items() if name != "small"}}, small
+    facts, small = _array(fields.pop("small"))
+    return {**facts, "fields": fields}, small
 
 
 def background(content: bytes, size_px: int) -> Decoded:

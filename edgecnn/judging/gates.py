@@ -316,7 +316,7 @@ def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD, *, learn
     finding = _not_finite_finding(gate.metric, facts) or finding_of(gate.metric, facts)
     verdict = _verdict(gate, finding)
     unsure = verdict is Verdict.UNSURE
-    settles = unsure and learned and finding.never_met is None and finding.unseen is None
+    settles = unsure and learned and finding.unseen is None and _is_open_by_figure(gate, finding)
     images = _images_to_settle(gate, facts) if settles else None
     advice = _Advice(
         images=images,
@@ -331,11 +331,18 @@ def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD, *, learn
         figure=finding.figure,
         fidelity=finding.fidelity,
         reason=_reason(gate, finding, verdict, advice),
-        images_to_settle=advice.images,
+        images_to_settle=None if finding.never_met else advice.images,
         rounds_to_settle=advice.rounds,
         largest_of=finding.largest_of,
         kit_failed=facts.broken is not None,
     )
+
+
+def _is_open_by_figure(gate: Gate, finding: Finding) -> bool:
+    """Whether the interval itself leaves a gate open, and not only the fact that the figure can never meet a bound."""
+    if finding.never_met is None or finding.figure is None:
+        return finding.never_met is None
+    return finding.figure.high > gate.bound if gate.side == "max" else finding.figure.low < gate.bound
 
 
 def judge_identical(gate: Gate, facts: CandidateFacts, *, several_labels: bool) -> GateResult | None:
@@ -568,13 +575,14 @@ def _reason(gate: Gate, finding: Finding, verdict: Verdict, advice: _Advice) -> 
         Verdict.MISSING: f"is not compared with {bound}",
     }[verdict]
     note = f" ({finding.note})" if finding.note else ""
-    more = f"; {enough_images(advice.images, advice.groups)}" if advice.images else ""
+    advice_text = enough_images(advice.images, advice.groups) if advice.images else ""
+    more = advice_text and f"; {advice_text}"
     if verdict is Verdict.UNSURE and finding.rounds:
         more = f": {what_helps(advice.rounds, advice.spelled)}"
     if verdict is Verdict.UNSURE and finding.too_few and advice.rounds:
         more = f": {finding.too_few}; {advice.rounds} rounds would ({advice.spelled.format(advice.rounds)})"
     elif verdict is Verdict.UNSURE and finding.never_met:
-        more = f": {finding.never_met}"
+        more = f": {finding.never_met}" + (f", with more images than here; {advice_text}" if advice.images else "")
     elif verdict is Verdict.UNSURE and finding.unseen:
         more = "; test images with these labels would help"
     elif verdict is Verdict.UNSURE and finding.disturbed:

@@ -40,6 +40,17 @@ def resolvable_drop_pp(images: int, disagreement: float = EXPECTED_DISAGREEMENT)
     return 100 * float(high)
 
 
+def fewest_images_to_pass(margin_pp: float, confidence: float = NON_INFERIORITY_CONFIDENCE) -> int:
+    """Return the fewest images with which a gate on a drop can pass, which they do if no prediction changes.
+
+    The upper end of Tango's interval is then z² / (images + z²).
+
+    ``margin_pp``: the bound of the gate, above 0.
+    """
+    squared, margin = two_sided_z(confidence) ** 2, margin_pp / 100
+    return math.ceil(squared * (1 - margin) / margin)
+
+
 GROUPED = "; this holds for independent images, and for a PASS each group counts as at most one image"
 """End of the following two sentences if images are in groups."""
 

@@ -152,13 +152,15 @@ def _level_text(name: str, candidates: Sequence[CandidateFacts]) -> str:
 
 
 def _unchanged_note(candidates: Sequence[CandidateFacts]) -> list[str]:
-    """Return why a candidate without a changed prediction is UNSURE, if another one passes the gate on the drop."""
+    """Return why a candidate without a changed prediction is UNSURE, if a more accurate one passes the gate on the drop."""
     judged = [(facts, result) for facts in candidates for result in facts.gates if result.gate.metric == "drop_pp"]
-    passed = [facts.candidate.id for facts, result in judged if result.verdict is Verdict.PASS and not facts.is_baseline]
+    better = [(facts, result) for facts, result in judged if facts.test and (facts.test.gained or 0) > (facts.test.lost or 0)]
+    passed = [facts.candidate.id for facts, result in better if result.verdict is Verdict.PASS]
     unchanged = [
         (facts.candidate.id, facts.test, result.gate.bound)
         for facts, result in judged
-        if result.verdict is Verdict.UNSURE and facts.test is not None and (facts.test.lost, facts.test.gained) == (0, 0)
+        if facts.test is not None and (facts.test.lost, facts.test.gained) == (0, 0)
+        if result.verdict is Verdict.UNSURE and result.figure is not None and result.figure.high > result.gate.bound
     ]
     if not passed or not unchanged:
         return []

@@ -38,30 +38,29 @@ _VALIDATION_FIGURES = (
 
 
 class EpochLines:
-    """Describes each epoch of a training with its validation figure and the best one so far."""
+    """Describes each epoch of a training with its validation figure and the best one so far, which may be of an earlier phase."""
 
     def __init__(self) -> None:
         self._step = ""
-        self._best: tuple[float, int] | None = None
-        self._phase: str | None = None
+        self._best: tuple[float, int, str] | None = None
 
     def begin(self, step_id: str) -> None:
         """Begin another step of a build."""
-        self._step, self._best, self._phase = step_id, None, None
+        self._step, self._best = step_id, None
 
     def line(self, phase: str, epoch: int, figures: Mapping[str, float]) -> str:
         """Return ``train: finetune, epoch 3: validation top-1 91.2 % (best 91.9 % in epoch 2), training loss 0.432``."""
-        if phase != self._phase:
-            self._best, self._phase = None, phase
         words = []
         name, title = next(((name, title) for name, title in _VALIDATION_FIGURES if name in figures), (None, ""))
         if name is not None:
             latest = figures[name]
             if self._best is None or latest > self._best[0]:
-                self._best = (latest, epoch)
+                self._best = (latest, epoch, phase)
                 best = "best so far"
             else:
-                best = f"best {100 * self._best[0]:.1f} % in epoch {self._best[1]}"
+                highest, best_epoch, best_phase = self._best
+                where = f"epoch {best_epoch}" if best_phase == phase else f"{best_phase}, epoch {best_epoch}"
+                best = f"best {100 * highest:.1f} % in {where}"
             words.append(f"{title} {100 * latest:.1f} % ({best})")
         if "train_loss" in figures:
             words.append(f"training loss {figures['train_loss']:#.3g}")

@@ -110,6 +110,11 @@ class Resolved(Value):
         return roles_text(self.data.splits_from, trains=self.mode in ("finetune", "inherit", "scratch"))
 
     @property
+    def test_images(self) -> int:
+        """Number of test images; with cross-validation, of all folds."""
+        return sum(fold.counts["test"] for fold in (self.data, *self.folds))
+
+    @property
     def training_images(self) -> int:
         """Number of photographs and composed images."""
         return images_trained_on(self.data, self.synthesis, photographs=self.recipe.data.train)

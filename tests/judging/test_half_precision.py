@@ -24,6 +24,13 @@ def test_half_precision_that_was_computed_in_fp32_meets_no_bound_on_accuracy(gat
     assert judge(gate, facts("litert-fp16", test=emulated, residency=so_too)).verdict is PASS
 
 
+@pytest.mark.parametrize(("images", "advised"), [(126, True), (3000, False)])
+def test_images_are_advised_too_if_these_would_be_too_few_on_the_device(images, advised):
+    emulated = an_accuracy(0, 0, images, fidelity=Fidelity.EMULATED)
+    result = judge(a_gate(), facts("ncnn-fp16", test=emulated, residency=FP32_ELSEWHERE))
+    assert (result.verdict, "new test images" in result.reason) == (UNSURE, advised)
+
+
 EMULATED_DROP = an_accuracy(1, 1, 3000, fidelity=Fidelity.EMULATED)
 
 

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from edgecnn.judging.gates import judge
-from edgecnn.judging.intervals import tango_bounds, tango_drop_pp, two_sided_z, wilson
+from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, tango_bounds, tango_drop_pp, two_sided_z, wilson
 from edgecnn.judging.resolution import (
     POWER,
+    fewest_images_to_pass,
     images_for_proportion,
     images_needed,
     resolution_sentence,
@@ -87,3 +88,12 @@ def test_images_in_groups_are_needed_in_as_many_groups_as_independent_images_wou
     alone = judge(a_gate(), facts(test=an_accuracy(0, 0, 200))).images_to_settle
     assert result.images_to_settle == 15 * alone
     assert f"about {two_digits(15 * alone):,} new test images of {two_digits(alone):,} groups" in result.reason
+
+
+@pytest.mark.parametrize("margin_pp", [0.5, 1.0, 3.0])
+def test_the_fewest_images_to_pass_are_those_whose_interval_ends_at_the_bound(margin_pp):
+    fewest = fewest_images_to_pass(margin_pp)
+    z = two_sided_z(NON_INFERIORITY_CONFIDENCE)
+    _, enough = tango_bounds(0, 0, fewest, z)
+    _, too_few = tango_bounds(0, 0, fewest - 1, z)
+    assert 100 * float(enough) <= margin_pp < 100 * float(too_few)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from edgecnn.judging.gates import judge
 from edgecnn.judging.metrics import SHOWN
-from edgecnn.render.columns import COLUMNS, Place, columns_of, metric_cell, tracked_numbers
+from edgecnn.render.columns import COLUMNS, Place, columns_of, mark_legend, metric_cell, tracked_numbers
 from edgecnn.render.figures import NONE, interval_text
 from edgecnn.render.screens.comparing import side_by_side_cells
+from edgecnn.values.figures import Accuracy
 from edgecnn.values.report import CandidateFacts
-from edgecnn.values.verdict import Fidelity, Interval
-from tests.judging.made import a_latency, a_multi_label, an_interval, facts
+from edgecnn.values.verdict import Fidelity, Interval, Verdict
+from tests.judging.made import a_gate, a_latency, a_multi_label, an_accuracy, an_interval, facts
 from tests.render.reports import a_row
 
 
@@ -66,3 +68,32 @@ def test_what_is_exact_and_an_estimate_alone_have_no_interval(unit: str, text: s
 def test_the_ends_of_a_narrow_interval_differ() -> None:
     narrow = Interval(estimate=1.0, low=0.9996, high=1.0, confidence=0.95)
     assert interval_text(narrow, "share", 1) == "100.00 % [99.96, 100.00]"
+
+
+UNCHANGED, IMPROVED, WORSE = an_accuracy(0, 0, 126), an_accuracy(0, 3, 126), an_accuracy(1, 0, 126)
+
+
+@pytest.mark.parametrize(
+    ("bound", "tests", "is_explained"),
+    [
+        (1.0, (UNCHANGED, IMPROVED), True),
+        (1.0, (UNCHANGED, UNCHANGED), False),  # nothing passes
+        (5.0, (UNCHANGED, IMPROVED), False),  # nothing is open
+        (5.0, (UNCHANGED, WORSE), False),
+    ],
+)
+def test_a_pass_above_which_an_unchanged_candidate_is_unsure_is_explained(
+    bound: float, tests: tuple[Accuracy, Accuracy], is_explained: bool
+) -> None:
+    gate = a_gate("drop_pp", bound)
+    rows = [facts(f"onnxruntime-{name}", test=test) for name, test in zip(("fp16", "int8"), tests, strict=True)]
+    judged = [row.model_copy(update={"gates": (judge(gate, row),)}) for row in rows]
+    assert any("changed no prediction" in note for note in mark_legend(judged, columns_of(judged, "text"))) is is_explained
+
+
+def test_fp16_that_was_computed_in_fp32_is_unsure_for_another_reason_than_its_images() -> None:
+    emulated = an_accuracy(0, 0, 126, fidelity=Fidelity.EMULATED)
+    rows = [facts("ncnn-fp16", test=emulated), facts("onnxruntime-int8", test=IMPROVED)]
+    judged = [row.model_copy(update={"gates": (judge(a_gate("drop_pp", 5.0), row),)}) for row in rows]
+    assert judged[0].gates[0].verdict is Verdict.UNSURE
+    assert not any("changed no prediction" in note for note in mark_legend(judged, columns_of(judged, "text")))

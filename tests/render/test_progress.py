@@ -159,6 +159,14 @@ def test_each_epoch_is_a_line_with_the_best_one_so_far(capsys: pytest.CaptureFix
     ]  # fmt: skip
 
 
+def test_the_best_epoch_may_be_of_an_earlier_phase(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = PlainLines()
+    lines.begin("train")
+    lines.plot("head", 7, {"validation_top1": 0.889})
+    lines.plot("finetune", 1, {"validation_top1": 0.364})
+    assert "36.4 % (best 88.9 % in head, epoch 7)" in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_every_display_shows_epochs_and_parts() -> None:
     (bars := LiveBars()).close()
     assert all(isinstance(display, Plotting) and isinstance(display, Pacing) for display in (Quiet(), PlainLines(), bars))

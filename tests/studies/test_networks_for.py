@@ -139,6 +139,13 @@ def test_a_recommendation_names_kit_speed_accuracy_and_the_command_in_the_unit_o
         assert ("p50 ms (90 %)" in device_columns(found)) is (stated is timed)
 
 
+def test_if_no_network_fits_no_kit_is_promised() -> None:
+    stated = {"images_per_s": 2000.0}
+    found = NetworksFor(within=budgets_in_p50(stated), stated=stated, devices=(listed(images_per_s=2000),))
+    lines = recommendation_lines(found.devices[0], found)
+    assert len(lines) == 2 and f"none of {len(found.devices[0].networks)} networks" in lines[1]
+
+
 def test_a_size_that_a_network_does_not_take_is_a_reason_and_others_have_less_work(tmp_path: Path) -> None:
     limits = limits_of_a_list(["images_per_s=20"], resolution_px=ImageSize.square(64))
     (found,) = networks_for("mobilenet-v2", ["raspberry-pi-5"], limits, Store.open(tmp_path)).devices

@@ -78,7 +78,10 @@ def show_networks_for(networks_for: NetworksFor, *, every: bool) -> None:
         elif every:
             show_rows(device_columns(networks_for), [device_row(row, networks_for) for row in shown], title=on_device.device)
         show_lines([*device_lines(on_device, networks_for), *forecast_notes((row.forecast for row in shown), date.today())])
-    show_lines(_explanations(networks_for) if every else (PREDICTED, "`--all` lists every network that fits."))
+    if every:
+        show_lines(_explanations(networks_for))
+    elif not networks_for.stated or any(on_device.recommended for on_device in networks_for.devices):
+        show_lines([PREDICTED, "`--all` lists every network that fits."])
 
 
 PREDICTED = f"{MARK} predicted, not measured: it does not count towards any gate. `edgecnn bench` measures on the device."
@@ -108,10 +111,10 @@ def recommendation_lines(on_device: NetworksOnDevice, networks_for: NetworksFor)
     budgets, best = budgets_text(networks_for.stated), on_device.named(on_device.recommended)
     head = f"{on_device.target}, {budgets}:" if budgets else f"{on_device.target}:"
     if best is None:
-        ships = f"a build ships {on_device.kit_without_forecast}, whose speed is unknown"
-        unknown = [f"  {ships}"] if on_device.kit_without_forecast else []
-        none = ["  no network is predicted to meet this"] if budgets and on_device.networks else []
-        return [head, *none, *unknown] if none or unknown else []
+        if budgets and on_device.networks:
+            return [head, f"  none of {counted(len(on_device.networks), 'network')} with a forecast is predicted to meet this"]
+        ships = on_device.kit_without_forecast
+        return [head, f"  a build ships {ships}, whose speed is unknown"] if ships else []
     native = f" at {best.published_px} px" if best.published_px != best.resolution_px else ""
     accuracy = f"{percent(best.accuracy_top1)} % on ImageNet (published{native}), {_WEIGHTS[best.trainable_from]}"
     doubt = "" if best.fits == "yes" else "; the bound is inside the interval, so it may not be met"

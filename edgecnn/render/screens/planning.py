@@ -14,7 +14,13 @@ from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.errors.base import EXIT_MEANINGS
 from edgecnn.errors.wording import counted, first_of, shell_word, short_number
 from edgecnn.judging.gates import DEFAULT_DROP_PP, bound_of
-from edgecnn.judging.resolution import labels_sentence, resolution_sentence, resolvable_drop_pp, validation_sentence
+from edgecnn.judging.resolution import (
+    fewest_images_to_pass,
+    labels_sentence,
+    resolution_sentence,
+    resolvable_drop_pp,
+    validation_sentence,
+)
 from edgecnn.planning.candidates import surgery_instead
 from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.render.figures import expected_kit_text, forecast_notes, predicted, predicted_rate, untested_lines
@@ -34,9 +40,11 @@ from edgecnn.values.dataset import (
     roles_text,
 )
 from edgecnn.values.device import Device
+from edgecnn.values.forecast import ExpectedKit
 from edgecnn.values.resolved import Resolved
 from edgecnn.values.toml import toml_value
 from edgecnn.values.training import TrainingBudget
+from edgecnn.values.verdict import Gate
 
 KEY_SHOWN = 12
 
@@ -65,7 +73,7 @@ def show_plan(planned: PlannedBuild) -> None:
             *([f"surgery: {instead.done}; the unchanged network is not built"] if instead is not None else []),
             *_unused_file_lines(resolved.data),
             f"test split: {planned.test_set}",
-            *(f"gate: {bound_of(gate)} ({gate_origin(gate)}, {_REQUIRED[gate.required]})" for gate in planned.gates.gates),
+            *(_gate_line(gate, resolved) for gate in planned.gates.gates),
             *stated_gates_lines((), planned.gates.dropped),
             *(
                 []
@@ -102,18 +110,43 @@ def show_plan(planned: PlannedBuild) -> None:
 _REQUIRED = {"always": "always applied", "when-measured": "applied if measured", "advisory": "advisory"}
 
 
+def _gate_line(gate: Gate, resolved: Resolved) -> str:
+    """Return a gate with its origin. A gate on a drop that the test images can never pass says so."""
+    images, few = resolved.test_images, ""
+    if gate.metric == "drop_pp" and gate.bound > 0 and images < (fewest := fewest_images_to_pass(gate.bound)):
+        few = f"; {counted(images, 'test image')} cannot show that: at least {fewest:,} are needed for a PASS"
+    return f"gate: {bound_of(gate)} ({gate_origin(gate)}, {_REQUIRED[gate.required]}){few}"
+
+
 def _forecast_lines(planned: PlannedBuild) -> list[str]:
     """Return the kit that ships without the device, the other forecasts, and why some candidates have none."""
     kit, forecasts, absent = planned.expected.kit, planned.expected.forecasts.by_candidate, planned.expected.forecasts.absent
     others = {name: forecast for name, forecast in forecasts.items() if kit is None or name != kit.candidate}
     times = [f"{name} {predicted(other)} ms, {predicted_rate(other).estimate} images/s" for name, other in others.items()]
+    gates = {gate.metric: gate for gate in planned.gates.gates}
     return [
-        *([f"ships without the device: {expected_kit_text(kit)}"] if kit is not None else []),
-        *([] if kit is None else untested_lines(kit, kit.candidate, kit.device)),
+        *([] if kit is None else _shipping_lines(kit, gates.get("p50_ms"))),
+        *(
+            [f"ships without the device: known after the export, because {bound_of(gates['size_mib'])} decides too"]
+            if kit is None and forecasts and "size_mib" in gates
+            else []
+        ),
         *([f"other forecasts: {'; '.join(times)}"] if times else []),
         *forecast_notes(forecasts.values()),
         *(f"no forecast: {names}: {why}" for why, names in names_by_reason(absent).items()),
     ]
+
+
+def _shipping_lines(kit: ExpectedKit, latency: Gate | None) -> list[str]:
+    """Return the kit that ships, whether its forecast contradicts the gate on latency, and whether it is tested here."""
+    lines = [f"ships without the device: {expected_kit_text(kit)}"]
+    if kit.forecast is not None and latency is not None:
+        low, high = kit.forecast.p50_ms.low, kit.forecast.p50_ms.high
+        if low > latency.bound:
+            lines.append(f"  predicted to miss {bound_of(latency)}")
+        elif high > latency.bound:
+            lines.append(f"  may miss {bound_of(latency)}: the bound is inside the interval")
+    return [*lines, *untested_lines(kit, kit.candidate, kit.device)]
 
 
 def _time_lines(planned: PlannedBuild) -> list[str]:

@@ -24,7 +24,7 @@ from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime
 from edgecnn.values.forecast import Forecast
 from edgecnn.values.recipe import GateChoice
-from edgecnn.values.verdict import Fidelity, Verdict
+from edgecnn.values.verdict import Fidelity, Gate, Verdict
 from tests.building.resolutions import INT8, resolved
 from tests.building.scenes import ELSEWHERE, Staging, a_report_of, a_request, an_artifact
 
@@ -116,6 +116,27 @@ def test_a_plan_shows_the_forecast_and_what_it_rests_on(capsys: pytest.CaptureFi
     assert "no forecast: onnxruntime-fp32, onnxruntime-int8: no public table has onnxruntime on raspberry-pi-5" in lines
     assert shown.facts()["forecasts"][NCNN.id]["device"] == PI.name
     assert shown.facts()["kit"]["candidate"] == NCNN.id
+
+
+@pytest.mark.parametrize(
+    ("metric", "bound", "line"),
+    [
+        ("p50_ms", 0.001, "  predicted to miss p50_ms ≤ 0.001"),
+        ("p50_ms", 10000.0, None),
+        ("drop_pp", 0.01, "test images cannot show that: at least 27,053 are needed for a PASS"),
+        ("size_mib", 5.0, "ships without the device: known after the export, because size_mib ≤ 5 decides too"),
+    ],
+)
+def test_a_plan_says_which_gates_the_forecast_and_the_images_contradict(
+    metric: str, bound: float, line: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planned = plan(resolved(**ROW))
+    expected = planned_kit(planned.resolved, bound if metric == "size_mib" else None)
+    gates = EffectiveGates(gates=(Gate(metric=metric, side="max", bound=bound, required="advisory"),))
+    show_plan(PlannedBuild(plan=planned, steps=(), gates=gates, test_set="", out=Path("out"), expected=expected))
+    lines = capsys.readouterr().out.splitlines()
+    said = [each for each in lines if "miss" in each or each.endswith(line or "miss")]
+    assert len(said) == (line is not None) and all(each.endswith(line or "") for each in said)
 
 
 def test_a_network_that_is_no_row_is_counted_from_its_file(tmp_path: Path) -> None:
