@@ -123,6 +123,8 @@ def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> B
         with machine_for(bench_request.host, wanted, tell) as machine:
             name = _device_name(device, machine)
             subject = _subject(kits, shown, machine, machine.lab(store, tell, name))
+            if (elsewhere := _elsewhere(recorded, subject)) is not None:
+                tell.note(elsewhere)
             gates = _gates(bench_request, recorded, shown)
             _measure(subject, shown, request, RaceOptions.of(gates, bench_request.until, bench_request.meter))
         sandboxed = not any(kit.made_here for kit in subject.kits.values())
@@ -297,8 +299,8 @@ def _report(verified: Verified, recorded: Recorded, subject: Subject, shown: Ope
 def _notices(subject: Subject, shown: OpenedImages, recorded: Recorded, verified: Verified) -> Iterator[str]:
     yield f"images: {shown.facts.said}"
     yield from subject.lab.warnings
-    if recorded.device is not None and not subject.attached:
-        yield f"the bundle was built for {recorded.device}, and this is another device: its figures may differ there"
+    if (elsewhere := _elsewhere(recorded, subject)) is not None:
+        yield elsewhere
     if not subject.timed:
         board = "DEVICE" if recorded.device in (None, EMULATED_DEVICE) else recorded.device
         yield f"the kits were {NOT_TIMED}; to time them on a real one: {bench_command(verified.opened.path, board)}"
@@ -311,6 +313,13 @@ def _notices(subject: Subject, shown: OpenedImages, recorded: Recorded, verified
         yield f"not judged, because this version of edgecnn does not know these gates of the bundle: {unknown}"
     if len(subject.kits) > 1:
         yield "the bundle and its choice are unchanged: edgecnn bench BUILD settles a provisional choice"
+
+
+def _elsewhere(recorded: Recorded, subject: Subject) -> str | None:
+    """Return a warning if the machine is not the device for which the bundle was built."""
+    if recorded.device is None or subject.attached:
+        return None
+    return f"the bundle was built for {recorded.device}, and this is another device: its figures may differ there"
 
 
 REPORTED = "bundle-bench.json"

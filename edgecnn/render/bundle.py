@@ -23,7 +23,7 @@ _DEMO = "the embedded demo, Fashion-MNIST"
 _MANAGED = "Debian, Ubuntu and Raspberry Pi OS refuse `pip install` outside one"
 _FOR_PEOPLE = (
     "`measure` prints p50, p99 and images per second of every kit, and whether the build's latency gates are met. Each command "
-    "prints JSON with `--json`. Errors go to stderr, and the exit code is then 1."
+    "prints JSON with `--json`. Errors go to stderr, and the exit code is then 1, or 2 for a mistake in the command."
 )
 _OUTSIDE = (
     "Keep your program, its images and its results outside the bundle. `edgecnn bundle verify` refuses every file that "

@@ -70,13 +70,14 @@ def _run_command(options: argparse.Namespace) -> int:
 
 def _missing_module(where: str, error: ModuleNotFoundError) -> RunnerError:
     """Return the error for a missing package, or a fault of the runner for a module that no package provides."""
-    from .packages import DISTRIBUTION_OF, missing_package
+    from .packages import DISTRIBUTION_OF, installed_version, missing_package
 
     package = (error.name or "").partition(".")[0]
     if package not in DISTRIBUTION_OF:
         return _fault(where, error)
-    distribution = DISTRIBUTION_OF[package]
-    return missing_package("the runner needs {}, which is not installed".format(distribution), distribution)
+    absent = [name for name in sorted(DISTRIBUTION_OF.values()) if installed_version(name) is None] or [DISTRIBUTION_OF[package]]
+    are = "is" if len(absent) == 1 else "are"
+    return missing_package("the runner needs {}, which {} not installed".format(" and ".join(absent), are), *absent)
 
 
 def _fault(where: str, error: Exception) -> RunnerError:
@@ -182,9 +183,9 @@ def _predict(options: argparse.Namespace) -> Dict[str, Any]:
         classifier.close()
     results = dict(result, knobs=classifier.knobs, unlearned=None if unlearned is None else unlearned._asdict())
     if result["unreadable"]:
-        first = result["unreadable"][0]
-        summary = "{:,} of {:,} files cannot be read as images".format(len(result["unreadable"]), len(files))
-        because = "{}: {}".format(first["file"], first["because"])
+        first, count = result["unreadable"][0], len(result["unreadable"])
+        summary = "{:,} of {:,} files cannot be read as images".format(count, len(files))
+        because = "{}: {}{}".format(first["file"], first["because"], "" if count == 1 else ", and {:,} more".format(count - 1))
         raise RunnerError("unreadable-image", summary, because, UNREADABLE_FIX).add_results(results)
     return results
 

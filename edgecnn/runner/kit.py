@@ -116,6 +116,10 @@ class Kit:
         if not matches(platform.python_version(), manifest.python):
             why = "this is {}".format(platform.python_version())
             raise RunnerError("wrong-python", "this kit needs Python {}".format(manifest.python), why, missing=True)
+        absent = [name + wanted for name, wanted in sorted(manifest.packages.items()) if installed_version(name) is None]
+        if absent:
+            are = "is" if len(absent) == 1 else "are"
+            raise missing_package("this kit needs {}, which {} not installed".format(", ".join(absent), are), *absent)
         return {name: _package_version(name, wanted) for name, wanted in sorted(manifest.packages.items())}
 
     def _change(self, name: str, size: int, why: str) -> RunnerError:
@@ -152,10 +156,8 @@ def _no_kit(folder: Path, error: OSError) -> RunnerError:
 
 
 def _package_version(name: str, wanted: str) -> str:
-    installed = installed_version(name)
-    needed = "{}{}".format(name, wanted)
-    if installed is None:
-        raise missing_package("this kit needs {}, which is not installed".format(needed), needed)
+    installed = installed_version(name) or ""
     if not matches(installed, wanted):
+        needed = name + wanted
         raise missing_package("this kit needs {}".format(needed), needed, version=installed)
     return installed

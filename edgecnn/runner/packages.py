@@ -135,9 +135,9 @@ def drops_path() -> bool:
     return runs_without_path() or any(str(Path(path).resolve()) not in own for path in named)
 
 
-def missing_package(what: str, requirement: str, version: Optional[str] = None) -> RunnerError:
-    """Return the error for a package that is missing, or installed in an unsuitable ``version``."""
-    because, hint = "" if version is None else "{} is installed".format(version), install_command(requirement)
+def missing_package(what: str, *requirements: str, version: Optional[str] = None) -> RunnerError:
+    """Return the error for packages that are missing, or for one that is installed in an unsuitable ``version``."""
+    because, hint = "" if version is None else "{} is installed".format(version), install_command(*requirements)
     if runs_without_path():
         because = "; ".join(filter(None, (because, DROPPED_PATH)))
         hint += ", or list the folders of PYTHONPATH in a .pth file of this Python's site-packages"

@@ -84,7 +84,7 @@ def _predict(result: Mapping[str, Any]) -> Iterable[str]:
     for prediction in result["predictions"]:
         shares = ["{} {:.1f} %".format(label["label"], 100 * label["probability"]) for label in prediction["labels"]]
         yield "{}: {}".format(prediction["file"], ", ".join(shares) or "no label reaches its threshold")
-    for unreadable in result["unreadable"][1:]:  # the error names the first one
+    for unreadable in result["unreadable"] if len(result["unreadable"]) > 1 else ():  # the error names a single one
         yield "{}: not classified: {}".format(unreadable["file"], unreadable["because"])
 
 

@@ -38,6 +38,14 @@ def test_a_kit_that_nobody_touched_is_accepted(onnx_kit: Path) -> None:
     assert set(kit.check_requirements()) == {"onnxruntime"}
 
 
+def test_every_missing_package_is_named_at_once(copy_kit: CopyKit) -> None:
+    kit = copy_kit()
+    rewrite_manifest(kit, lambda manifest: manifest["requirements"]["packages"].update({"no-such-a": ">=1", "no-such-b": ">=2"}))
+    error = refusal(kit)
+    assert error.ref == "missing-package" and error.hint is not None
+    assert all(text in part for text in ("no-such-a>=1", "no-such-b>=2") for part in (error.what, error.hint))
+
+
 def test_a_folder_without_a_manifest_is_no_kit(tmp_path: Path) -> None:
     assert refusal(tmp_path).ref == "no-kit"
 

@@ -74,9 +74,9 @@ def test_a_missing_package_of_the_runners_own_is_named_with_what_installs_it(bar
     kit = run_kit(bare_python, copy_kit(), "predict", "golden/card.png")
     assert kit["error"] == {
         "ref": "missing-package",
-        "what": "the runner needs numpy, which is not installed",
+        "what": "the runner needs numpy and pillow, which are not installed",
         "because": None,
-        "hint": "pip install numpy",
+        "hint": "pip install numpy pillow",
         "missing": True,
     }
 
